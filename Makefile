@@ -1,0 +1,38 @@
+# Every target makes what it needs: on a fresh machine `make demo` or `make test` is all.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check lint types coverage jacobian clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: .venv/installed  ## predictions of the diabetes data with both intervals, and a picture
+	$(BIN)/python examples/diabetes.py
+
+test: .venv/installed  ## the whole test suite, documentation's code included
+	$(BIN)/python -m pytest
+
+lint: .venv/installed  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed  ## static types
+	$(BIN)/mypy
+
+check: lint types test  ## what continuous integration runs
+
+coverage: .venv/installed  ## simulate the coverage of the intervals (hours)
+	$(BIN)/python benchmarks/coverage.py
+
+jacobian: .venv/installed  ## analytic against numerical Jacobians
+	$(BIN)/pip install --quiet numdifftools
+	$(BIN)/python benchmarks/jacobian.py
+
+clean:  ## remove what the targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,15 @@
+"""Confidence and prediction intervals for scikit-learn's MLPRegressor."""
+
+from sklearn_nnci import exceptions
+from sklearn_nnci._intervals import Prediction
+from sklearn_nnci._regressor import MLPRegressorCI
+from sklearn_nnci._target import TransformedTargetRegressorCI
+from sklearn_nnci._version import __version__
+
+__all__ = [
+    "MLPRegressorCI",
+    "Prediction",
+    "TransformedTargetRegressorCI",
+    "__version__",
+    "exceptions",
+]

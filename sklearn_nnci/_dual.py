@@ -1,0 +1,292 @@
+"""The information matrix by an n x n factor: the dual route, for n < p.
+
+With K = J_a J_a' the Gram matrix of the rows over the penalised parameters and B
+the columns of the free ones (rows weighted by sqrt(w) throughout), the Woodbury
+identity turns A^-1 into universal kriging with trend B:
+
+    V = I + K / lambda = C C',   G = C^-1 B = Q T,   k = J_a j_a / lambda,
+    z = C^-1 k,   r = T^-T j_b - Q'z,
+    j'A^-1 j = |j_a|^2 / lambda - z'z + r'r,
+    a = J A^-1 j = C^-T (z + Q r)                       (the linear smoother),
+    I - J A^-1 J' = C^-T (I - Q Q') C^-1 = P.
+
+Neither J nor anything of size p x p is built. The first line subtracts: it loses
+eps |j_a|^2 / lambda, so lambda must not be negligible beside K (`Dual.cancels`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import lapack
+from sklearn.utils import gen_batches
+
+from sklearn_nnci import _jacobian, _linalg
+from sklearn_nnci._network import Network, pack, unpack
+from sklearn_nnci._rows import Penalty, Rows
+
+# Below this share of the mean diagonal of K, fewer than seven digits are left.
+NEGLIGIBLE = 1e-9
+TILE = 512
+
+
+class Dual(NamedTuple):
+    """The rows, reduced to their Gram matrix."""
+
+    network: Network
+    rows: Rows
+    factors: _jacobian.Factors
+    """Factors of the weighted rows."""
+    reduced: np.ndarray
+    """K (N, N), N = m n: Gram matrix over all coefs, outputs before rows."""
+
+    route = "dual"
+
+    def cancels(self, penalty):
+        """Return whether `penalty` is too small for this route."""
+        return penalty.strength < NEGLIGIBLE * np.trace(self.reduced) / len(self.reduced)
+
+    def gram(self, n_free):
+        """Return the Gram matrix over all but the last `n_free` parameters."""
+        B = self.columns(self.network.n_intercepts)[:, : -n_free or None]
+        return self.reduced + B @ B.T if B.size else self.reduced.copy()
+
+    def columns(self, n_free):
+        """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
+        return _jacobian.intercept_columns(self.factors, n_free).reshape(n_free, -1).T
+
+    def rank(self):
+        """Return rank J, from the eigenvalues of J J'."""
+        q = self.network.n_intercepts
+        B = self.columns(q)
+        values = linalg.eigvalsh(self.reduced + B @ B.T)
+        tolerance = np.finfo(float).eps * max(len(values), self.network.n_parameters)
+        return int(np.sum(values > tolerance * values[-1]))
+
+    def spectrum_parts(self, n_free):
+        """Return (K, O, t) of the linearised model; see `Primal.spectrum_parts`."""
+        return self.gram(n_free), self.columns(n_free), self.target(n_free)
+
+    def target(self, n_free):
+        """Return t = e + J_a theta_a, (N,)."""
+        theta = pack(self.network.coefs, self.network.intercepts)
+        theta[len(theta) - n_free :] = 0.0
+        linear = _jacobian.times(self.factors, unpack(theta, self.network))
+        return (self.rows.weighted_residuals + linear).ravel()
+
+    def penalise(self, penalty):
+        """Return the factored information of these rows under `penalty`."""
+        V = self.gram(penalty.n_free)
+        V /= penalty.strength
+        V.flat[:: len(V) + 1] += 1.0
+        condition = float(np.sqrt(linalg.norm(V, 1)))  # lambda bounds A from below
+        C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
+        inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
+        B = self.columns(penalty.n_free)
+        span = _linalg.span_of(B, len(B))
+        G = _linalg.times(inverse, span.restrict(B))
+        Q, T = linalg.qr(G, mode="economic")
+        return DualInformation(self, penalty, inverse, Q, T, span, condition)
+
+
+def reduce_rows(network, rows):
+    """Return the `Dual` reduction of `rows`: the Gram matrix, tile by tile."""
+    F = _jacobian.factors(network, rows.X, rows.weighted_seed)
+    _, m, n = F.shape
+    K = np.empty((m, n, m, n))
+    tiles = list(gen_batches(n, TILE))
+    for a, one in enumerate(tiles):
+        for other in tiles[: a + 1]:
+            block = _jacobian.kernel(
+                _take(F, one), _take(F, other), network.n_intercepts
+            ).reshape(m, one.stop - one.start, m, -1)
+            K[:, one, :, other] = block
+            K[:, other, :, one] = block.transpose(2, 3, 0, 1)
+    return Dual(network, rows, F, K.reshape(m * n, m * n))
+
+
+def _take(F, part):
+    """Return the factors of some of the rows of `F`."""
+    return _jacobian.Factors(
+        tuple(a[:, part] for a in F.activations),
+        tuple(d[:, :, part] for d in F.deltas),
+    )
+
+
+class DualInformation(NamedTuple):
+    """A = J'WJ + Lambda by an N x N factor, N = m n."""
+
+    sums: Dual
+    penalty: Penalty
+    inverse: np.ndarray
+    """C^-1, lower triangular (N, N)."""
+    Q: np.ndarray
+    """(N, r), orthonormal: the trend, whitened."""
+    T: np.ndarray
+    """(r, r), upper triangular."""
+    span: _linalg.Span
+    """What the rows determine of the free parameters."""
+    condition: float
+    """Condition number of the factor of A, bounded by that of K / lambda + 1."""
+
+    def leverage(self):
+        """Return H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
+        weight, m = self.sums.rows.weight, self.sums.network.n_outputs
+        columns = self.inverse.reshape(len(self.inverse), m, -1)
+        trend = (self.Q.T @ self.inverse).reshape(self.Q.shape[1], m, -1)
+        P = np.einsum("rkn,rln->nkl", columns, columns)
+        P -= np.einsum("rkn,rln->nkl", trend, trend)
+        return (np.eye(m) - P) / weight[:, None, None]
+
+    def step(self):
+        """Return the Gauss-Newton step A^-1 g, (p,).
+
+        The optimum is theta_a = J_a'beta / lambda, beta = P t; the free parameters
+        move by their generalised least-squares fit to t.
+        """
+        network, n_free = self.sums.network, self.penalty.n_free
+        zt = _linalg.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
+        trend = self.Q.T @ zt
+        beta = self.inverse.T @ (zt - self.Q @ trend)
+        r = self.sums.rows.residuals
+        step = _jacobian.adjoint(self.sums.factors, beta.reshape(r.shape))
+        step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
+        free = self.span.expand(linalg.solve_triangular(self.T, trend))
+        step[len(step) - n_free :] = free
+        return step
+
+    def offset(self, step):
+        """Return g'A^-1 g = |J step|_W^2 + step' Lambda step."""
+        moved = _jacobian.times(self.sums.factors, unpack(step, self.sums.network))
+        return float(np.sum(moved**2) + step @ self.penalty.apply(step))
+
+    def posterior(self, Sigma, prior):
+        """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
+        limits = self.span.limits, self.span.tolerance
+        kriging = Kriging(self.inverse, self.Q, self.T, *limits)
+        rows, F = self.sums.rows, self.sums.factors
+        return DualPosterior(rows, F, kriging, self.penalty, np.asarray(Sigma), prior)
+
+
+class Kriging(NamedTuple):
+    """The factors of P and of the trend; see the top of this module."""
+
+    inverse: np.ndarray
+    Q: np.ndarray
+    T: np.ndarray
+    basis: np.ndarray | None
+    tolerance: float
+
+    def whiten(self, k, jb):
+        """Return (z, r) for `k` (N, c) and the free part `jb` (n_free, c)."""
+        z = _linalg.times(self.inverse, k)
+        seen = jb if self.basis is None else self.basis @ jb
+        r = linalg.solve_triangular(self.T, seen, trans="T", check_finite=False)
+        return z, r - self.Q.T @ z
+
+    def smoother(self, z, r):
+        """Return a = C^-T (z + Q r), (N, c)."""
+        return self.inverse.T @ (z + self.Q @ r)
+
+
+class DualPosterior(NamedTuple):
+    """The covariance of theta by the rows that trained; all that prediction needs.
+
+    With a = J A^-1 j and v = j'A^-1 j,
+
+    j' A^-1 (sum_i w_i J_i'Sigma J_i + prior Lambda) A^-1 j = a'Sigma a + prior (v - a'a).
+    """
+
+    rows: Rows
+    factors: _jacobian.Factors
+    """Factors of the weighted rows."""
+    kriging: Kriging
+    penalty: Penalty
+    Sigma: np.ndarray
+    """(m, m), in the units of the scaled outputs."""
+    prior: float
+
+    def variance(self, F):
+        """Return the variance of each f_k(x), (m, n); infinite where it is lost."""
+        k, jb = self._query(F)
+        z, r = self.kriging.whiten(k, jb)
+        diagonal = np.einsum("nkk->kn", _jacobian.kernel_diagonal(F, len(jb))).ravel()
+        diagonal = diagonal / self.penalty.strength
+        v = diagonal - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
+        lost = self._lost(v, diagonal, jb)
+        if self._isotropic:
+            v *= self.prior
+        else:
+            a = self.kriging.smoother(z, r)
+            mixed = self._mix(a)
+            v = np.einsum("ij,ij->j", a, mixed) + self.prior * (
+                v - np.einsum("ij,ij->j", a, a)
+            )
+        return np.where(lost, np.inf, v).reshape(F.shape[1:])
+
+    def covariance(self, F):
+        """Return the covariance of all f_k(x), (m n, m n), and which are lost."""
+        k, jb = self._query(F)
+        among = _jacobian.kernel(F, F, len(jb)) / self.penalty.strength
+        return self._covariance(k, jb, among)
+
+    def parameter_covariance(self):
+        """Return the covariance of theta, (p, p): that of the unit queries."""
+        Jt = _jacobian.dense(self.factors)
+        p, n_free = len(Jt), self.penalty.n_free
+        k = Jt.reshape(p, -1).T / self.penalty.strength
+        k[:, p - n_free :] = 0.0
+        among = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
+        jb = np.eye(n_free, p, p - n_free)
+        return self._covariance(k, jb, np.diag(among))[0]
+
+    def state(self):
+        """Return what `restore` needs, as plain arrays and numbers."""
+        return {
+            "route": "dual",
+            "X": self.rows.X,
+            "weight": self.rows.weight,
+            "scale": self.rows.scale,
+            **self.kriging._asdict(),
+            **self.penalty._asdict(),
+            "Sigma": self.Sigma,
+            "prior": self.prior,
+        }
+
+    @property
+    def _isotropic(self):
+        return np.array_equal(self.Sigma, self.prior * np.eye(len(self.Sigma)))
+
+    def _query(self, F):
+        n_free = self.penalty.n_free
+        k = _jacobian.kernel(self.factors, F, n_free) / self.penalty.strength
+        return k, _jacobian.intercept_columns(F, n_free).reshape(n_free, -1)
+
+    def _mix(self, a):
+        """Return (Sigma x I) a."""
+        blocks = a.reshape(len(self.Sigma), -1, a.shape[1])
+        return np.einsum("kl,lic->kic", self.Sigma, blocks).reshape(a.shape)
+
+    def _lost(self, v, diagonal, jb):
+        """Return which columns leave the span, or drown in the subtraction."""
+        drowned = v < 100 * np.finfo(float).eps * diagonal
+        return drowned | _linalg.lost(self.kriging.basis, self.kriging.tolerance, jb)
+
+    def _covariance(self, k, jb, among):
+        z, r = self.kriging.whiten(k, jb)
+        V = among - z.T @ z + r.T @ r
+        lost = self._lost(np.diag(V), np.diag(among), jb)
+        if self._isotropic:
+            return self.prior * V, lost
+        a = self.kriging.smoother(z, r)
+        return a.T @ self._mix(a) + self.prior * (V - a.T @ a), lost
+
+
+def restore(network, state):
+    """Return the `DualPosterior` of ``state``, at the weights of `network`."""
+    part = {record: [state[name] for name in record._fields] for record in (Kriging, Penalty)}
+    X, weight, scale = (state[name] for name in ("X", "weight", "scale"))
+    rows = Rows(X, np.zeros((len(scale), len(weight))), weight, scale)
+    F = _jacobian.factors(network, X, rows.weighted_seed)
+    kriging, penalty = Kriging(*part[Kriging]), Penalty(*part[Penalty])
+    return DualPosterior(rows, F, kriging, penalty, state["Sigma"], state["prior"])

@@ -1,0 +1,129 @@
+"""The Jacobian of the linear predictor, as per-layer factors.
+
+The block of layer ``l`` at sample ``i``, output ``k`` is an outer product,
+
+    d f_k(x_i) / d W_l = a_{l-1}[:, i] d_l[:, k, i]',    d f_k(x_i) / d b_l = d_l[:, k, i],
+
+so the Jacobian of any rows is known by its factors. It is written out
+parameter-major, ``Jt`` (p, m, n), only where that is asked for; products with it
+and Gram matrices of rows need the factors alone.
+
+einsum letters: i units below, j units above, k outputs, n rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._network import forward, sensitivities
+
+
+class Factors(NamedTuple):
+    """Factors of the Jacobian of some rows."""
+
+    activations: tuple
+    """a_0, ..., a_{L-1}, each (h_l, n)."""
+    deltas: tuple
+    """d_1, ..., d_L, each (h_l, m, n)."""
+
+    @property
+    def shape(self):
+        """(p, m, n), the shape of the dense parameter-major Jacobian."""
+        p = sum(
+            d.shape[0] * (a.shape[0] + 1)
+            for a, d in zip(self.activations, self.deltas, strict=True)
+        )
+        return (p, *self.deltas[0].shape[1:])
+
+
+def factors(network, X, seed=None):
+    """Return the factors of the rows `X`; see `sensitivities` for `seed`."""
+    activations = forward(network, X)
+    deltas = sensitivities(network, activations, seed)
+    return Factors(tuple(activations[:-1]), tuple(deltas))
+
+
+def stream(network, X, seed=None, extra_bytes=0):
+    """Yield ``(slice, Factors)`` over row chunks worth one buffer of dense Jacobian.
+
+    `seed` is as in `sensitivities`, its last axis of length 1 or ``len(X)``;
+    `extra_bytes` are what the caller holds per row besides.
+    """
+    m = network.n_outputs if seed is None else seed.shape[1]
+    for rows in row_slices(X.shape[0], 8 * m * network.n_parameters + extra_bytes):
+        part = seed if seed is None or seed.shape[2] == 1 else seed[:, :, rows]
+        yield rows, factors(network, X[rows], part)
+
+
+def dense(F, out=None):
+    """Return ``Jt`` (p, m, n), written into `out` if given."""
+    Jt = np.empty(F.shape) if out is None else out
+    start = 0
+    for a, d in zip(F.activations, F.deltas, strict=True):
+        shape = (a.shape[0], *d.shape)
+        block = Jt[start : start + shape[0] * shape[1]].reshape(shape)
+        np.einsum("in,jkn->ijkn", a, d, out=block)
+        start += shape[0] * shape[1]
+    for d in F.deltas:
+        Jt[start : start + len(d)] = d
+        start += len(d)
+    return Jt
+
+
+def times(F, network):
+    """Return ``J v`` (m, n), where `network` holds the blocks of v.
+
+    (J v)_k = sum_l  d_l[k]' (V_l' a_{l-1} + v_l).
+    """
+    terms = zip(F.activations, F.deltas, network.coefs, network.intercepts, strict=True)
+    return sum(np.einsum("jn,jkn->kn", V.T @ a + v[:, None], d) for a, d, V, v in terms)
+
+
+def adjoint(F, r):
+    """Return the packed ``J' r`` (p,) of `r` (m, n)."""
+    errors = [np.einsum("jkn,kn->jn", d, r) for d in F.deltas]
+    coefs = [(a @ t.T).ravel() for a, t in zip(F.activations, errors, strict=True)]
+    return np.concatenate([*coefs, *(t.sum(axis=1) for t in errors)])
+
+
+def intercept_columns(F, n_columns):
+    """Return the last `n_columns` rows of Jt, (n_columns, m, n): intercepts' part."""
+    return np.concatenate(F.deltas, axis=0)[-n_columns:]
+
+
+def kernel(F, G, n_free):
+    """Return the Gram matrix of rows over all but the last `n_free` parameters.
+
+    sum_l (A_l' B_l + c_l) o (D_l' E_l), (m n, m' n'), outputs before rows; c_l = 1
+    where the intercepts of layer l count, 0 where they are among the free ones.
+    """
+    (_, m, n), (_, k, q) = F.shape, G.shape
+    K = np.zeros((m, n, k, q))
+    counted = _counted_layers(F, n_free)
+    for a, d, b, e, c in zip(*F, *G, counted, strict=True):
+        outer = d.reshape(len(d), -1).T @ e.reshape(len(e), -1)
+        inner = a.T @ b
+        inner += c
+        K += outer.reshape(K.shape) * inner[None, :, None, :]
+    return K.reshape(m * n, k * q)
+
+
+def kernel_diagonal(F, n_free):
+    """Return the (n, m, m) diagonal blocks of ``kernel(F, F, n_free)``."""
+    counted = _counted_layers(F, n_free)
+    return sum(
+        ((a * a).sum(axis=0) + c)[:, None, None] * np.einsum("jkn,jln->nkl", d, d)
+        for a, d, c in zip(*F, counted, strict=True)
+    )
+
+
+def _counted_layers(F, n_free):
+    """Return 1.0 for each layer whose intercepts are penalised, else 0.0.
+
+    Free are either all intercepts or those of the output layer: only then is
+    "all but the last n_free parameters" a sum over whole layers.
+    """
+    sizes = [len(d) for d in F.deltas]
+    free_from = np.cumsum([0, *sizes[::-1]])[::-1][1:]  # intercepts above each layer
+    return [float(above >= n_free) for above in free_from]

@@ -1,0 +1,131 @@
+"""Triangles: streaming QR, products in panels, and spans.
+
+A "root" of a positive semi-definite C (p, p) is any F (k, p) with F'F = C. Roots
+are kept lower trapezoidal, F[i, j] = 0 for j > p - k + i: a product with one then
+costs half of what a full matrix costs, and any root can be brought to that form
+by an orthogonal matrix from the left, which leaves F'F as it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import lapack
+
+# LAPACK's inner block for dtpqrt, and rows of a triangular panel: both measured.
+QR_BLOCK = 32
+PANEL = 256
+
+
+def absorb(R, rows):
+    """Overwrite upper-triangular `R` by the triangle of ``[R; rows]``.
+
+    `rows` is transposed, (p, k), C-contiguous, and overwritten as well:
+    R_new'R_new = R'R + rows rows'. Householder reflections, hence backward stable.
+    """
+    block = min(QR_BLOCK, len(R))
+    return lapack.dtpqrt(0, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
+
+
+def inverse_of_upper(R):
+    """Return R^-1 of an upper triangle."""
+    inverse, info = lapack.dtrtri(R, lower=0)
+    if info != 0:
+        raise linalg.LinAlgError(f"triangular factor singular at column {info - 1}")
+    return inverse
+
+
+def lower(F):
+    """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
+    R = linalg.qr(F[:, ::-1], mode="r", check_finite=False)[0]
+    return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
+
+
+def panels(F, M):
+    """Yield ``(slice, F[slice] @ M)`` of a lower trapezoidal `F`, M (p, c)."""
+    k, p = F.shape
+    for start in range(0, k, PANEL):
+        end = min(start + PANEL, k)
+        reach = p - k + end
+        yield slice(start, end), F[start:end, :reach] @ M[:reach]
+
+
+def times(F, M):
+    """Return ``F M`` for a lower trapezoidal `F`."""
+    out = np.empty((len(F), M.shape[1]))
+    for rows, product in panels(F, M):
+        out[rows] = product
+    return out
+
+
+def squared_norms(F, M):
+    """Return the squared norms of the columns of ``F M``, without keeping it."""
+    total = np.zeros(M.shape[1])
+    for _, product in panels(F, M):
+        total += np.einsum("ij,ij->j", product, product)
+    return total
+
+
+class Span(NamedTuple):
+    """The directions of the last t parameters that a set of rows determines."""
+
+    basis: np.ndarray
+    """(r, t), orthonormal rows; r < t, or t where nothing is dropped."""
+    values: np.ndarray
+    """(r,), the singular values kept, in decreasing order."""
+    tolerance: float
+    """Relative size from which on a component outside the span is real."""
+
+    @property
+    def full(self):
+        """Whether every direction is determined."""
+        return self.basis.shape[0] == self.basis.shape[1]
+
+    @property
+    def limits(self):
+        """The basis, or None where every direction is determined."""
+        return None if self.full else self.basis
+
+    def restrict(self, columns):
+        """Return columns (k, t) of the determined directions, (k, r)."""
+        return columns if self.full else columns @ self.basis.T
+
+    def expand(self, x):
+        """Return the t parameters of determined directions x (r,)."""
+        return x if self.full else self.basis.T @ x
+
+
+def rank_of(s, shape):
+    """Return how many of the singular values `s` (decreasing) are not rounding.
+
+    The rule is numpy's: above eps max(shape) times the largest.
+    """
+    floor = np.finfo(float).eps * max(shape) * s[0]
+    return int(np.sum(s > floor))
+
+
+def span_of(M, n_rows):
+    """Return the row space of `M` (k, t), a rotation of `n_rows` rows.
+
+    A kept direction of relative singular value c is itself known to eps / c only,
+    which bounds from below what can be called outside.
+    """
+    eps = np.finfo(float).eps
+    _, s, Vt = linalg.svd(M, full_matrices=False, check_finite=False)
+    r = rank_of(s, (n_rows, M.shape[1]))
+    spread = s[0] / s[r - 1] if r else 1.0
+    tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
+    return Span(Vt[:r], s[:r], float(tolerance))
+
+
+def lost(basis, tolerance, columns):
+    """Return which `columns` (p, c) leave the span of their last t rows.
+
+    `basis` is that of a `Span`, or None where all directions are determined.
+    """
+    if basis is None:
+        return np.zeros(columns.shape[1], dtype=bool)
+    tail = columns[len(columns) - basis.shape[1] :]
+    rest = tail - basis.T @ (basis @ tail)
+    size = np.linalg.norm(tail, axis=0)
+    return np.linalg.norm(rest, axis=0) > tolerance * size

@@ -1,0 +1,128 @@
+"""The network as a function of its parameters: forward values and sensitivities.
+
+Notation, with ``n`` rows, ``m`` outputs, ``L`` weight layers of ``h_l`` units:
+
+    a_0 = x,   z_l = W_l' a_{l-1} + b_l,   a_l = act(z_l),   f = z_L            (h_l, n)
+    d_L[k] = e_k,   d_{l-1}[k] = (W_l d_l[k]) o act'(z_{l-1})                   (h_l, m, n)
+
+``f`` is the *linear predictor*: what the output layer gives before its link
+(the identity, or ``exp`` for a Poisson loss). ``d_l[k]`` is the derivative of
+``f_k`` with respect to ``z_l``; the product ``W_l d_l`` is the sum over all
+paths from layer ``l`` to output ``k``. Everything runs transposed, samples
+last: each block of the Jacobian is then written in contiguous runs of ``n``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import expit
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0.0),
+}
+
+# act'(z) as a function of a = act(z); at a kink of relu the left derivative,
+# which is also what scikit-learn's backpropagation takes.
+DERIVATIVES = {
+    "identity": np.ones_like,
+    "logistic": lambda a: a * (1.0 - a),
+    "tanh": lambda a: 1.0 - a * a,
+    "relu": lambda a: (a > 0.0).astype(a.dtype),
+}
+
+
+class Network(NamedTuple):
+    """A fitted perceptron in float64."""
+
+    coefs: tuple
+    """W_l, one array (h_{l-1}, h_l) per weight layer."""
+    intercepts: tuple
+    """b_l, one array (h_l,) per weight layer."""
+    activation: str
+    """Name of the hidden activation."""
+
+    @property
+    def n_outputs(self):
+        """Number of outputs, m."""
+        return self.coefs[-1].shape[1]
+
+    @property
+    def n_intercepts(self):
+        """Number of intercepts, the trailing block of the packed parameters."""
+        return sum(b.size for b in self.intercepts)
+
+    @property
+    def n_parameters(self):
+        """Number of parameters, p."""
+        return sum(W.size for W in self.coefs) + self.n_intercepts
+
+
+def pack(coefs, intercepts):
+    """Return theta (p,): coefs, each raveled in C order, then intercepts."""
+    return np.concatenate([np.ravel(block) for block in (*coefs, *intercepts)])
+
+
+def unpack(theta, like):
+    """Return the network with parameters `theta` and the shapes of `like`."""
+    blocks, start = [], 0
+    for block in (*like.coefs, *like.intercepts):
+        blocks.append(theta[start : start + block.size].reshape(block.shape))
+        start += block.size
+    L = len(like.coefs)
+    return Network(tuple(blocks[:L]), tuple(blocks[L:]), like.activation)
+
+
+def parameter_names(network):
+    """Return one name per parameter, in packing order."""
+    coefs = [
+        f"coefs_[{layer}][{i}, {j}]"
+        for layer, W in enumerate(network.coefs)
+        for i in range(W.shape[0])
+        for j in range(W.shape[1])
+    ]
+    return coefs + [
+        f"intercepts_[{layer}][{j}]"
+        for layer, b in enumerate(network.intercepts)
+        for j in range(b.size)
+    ]
+
+
+def transposed(X):
+    """Return the rows `X` (n, d), dense or sparse, as a contiguous array (d, n)."""
+    X = X.toarray() if issparse(X) else X
+    return np.ascontiguousarray(X.T, dtype=np.float64)
+
+
+def forward(network, X):
+    """Return a_0, ..., a_{L-1} and, last, the linear predictor f (m, n)."""
+    act = ACTIVATIONS[network.activation]
+    activations = [transposed(X)]
+    for W, b in zip(network.coefs[:-1], network.intercepts[:-1], strict=True):
+        activations.append(act(W.T @ activations[-1] + b[:, None]))
+    f = network.coefs[-1].T @ activations[-1] + network.intercepts[-1][:, None]
+    return [*activations, f]
+
+
+def sensitivities(network, activations, seed=None):
+    """Return d_1, ..., d_L, each (h_l, m, n).
+
+    ``d_L`` is `seed`, (m, m', 1 or n), by default the identity. Because
+    backpropagation is linear, a seed ``diag(s) M`` gives the sensitivities of
+    the scaled and mixed outputs ``M'(s o f)``, a factor per row included.
+    """
+    if seed is None:
+        seed = np.eye(network.n_outputs)[:, :, None]
+    m, n = seed.shape[1], activations[0].shape[1]
+    slope = DERIVATIVES[network.activation]
+    deltas = [np.broadcast_to(seed, (*seed.shape[:2], n))]
+    # A seed that is the same for all rows is sent through the last layer once.
+    delta = seed
+    for W, a in zip(network.coefs[:0:-1], activations[-2:0:-1], strict=True):
+        back = (W @ delta.reshape(len(delta), -1)).reshape(len(W), m, -1)
+        delta = back * slope(a)[:, None, :]
+        deltas.append(delta)
+    return deltas[::-1]

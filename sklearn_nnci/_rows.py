@@ -1,0 +1,79 @@
+"""What inference starts from: the rows, with weights, and the penalty.
+
+Records that the floors above pass to each other; see the fields.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Penalty(NamedTuple):
+    """Lambda = diag(strength on all but the last `n_free` parameters, then 0)."""
+
+    strength: float
+    """lambda, in the units of ``1/2 sum w e^2 + lambda/2 ||.||^2``."""
+    n_free: int
+    """How many trailing parameters are unpenalised."""
+
+    def apply(self, theta):
+        """Return ``Lambda theta``."""
+        penalised = self.strength * theta
+        penalised[len(theta) - self.n_free :] = 0.0
+        return penalised
+
+
+class Rows(NamedTuple):
+    """The rows that trained, and what the network leaves unexplained there.
+
+    A row of weight k stands for k equal rows; rows of weight 0 are not here.
+    Output k is measured in units of ``scale[k]``.
+    """
+
+    X: Any
+    """(n, d), dense or CSR."""
+    residuals: np.ndarray
+    """e = (y - f) / scale, (m, n)."""
+    weight: np.ndarray
+    """w, (n,), positive."""
+    scale: np.ndarray
+    """(m,)."""
+
+    @property
+    def n_samples(self):
+        """n = sum of the weights."""
+        return self.weight.sum()
+
+    @property
+    def seed(self):
+        """Seed of the sensitivities of f / scale, (m, m, 1)."""
+        return np.diag(1.0 / self.scale)[:, :, None]
+
+    @property
+    def weighted_seed(self):
+        """Seed of the sensitivities of sqrt(w) f / scale, (m, m, n)."""
+        return self.seed * np.sqrt(self.weight)
+
+    @property
+    def weighted_residuals(self):
+        """sqrt(w) e, (m, n)."""
+        return self.residuals * np.sqrt(self.weight)
+
+    def rescaled(self, scale):
+        """Return the same rows with output k in units of ``scale[k]``."""
+        residuals = self.residuals * (self.scale / scale)[:, None]
+        return self._replace(residuals=residuals, scale=scale)
+
+
+def leave_one_out(e, H, cap=None):
+    """Return the leave-one-out residuals ``(I - H_ii)^-1 e_i``, (m, n).
+
+    `e` is (m, n), `H` the (n, m, m) leverage of one copy of each row. A row whose
+    leverage is 1 is fitted by itself alone: its residual is infinite. `cap` bounds
+    the eigenvalues of H_ii.
+    """
+    h, V = np.linalg.eigh(H)
+    room = 1.0 - (h if cap is None else np.minimum(h, cap))
+    alone = room <= np.finfo(float).eps
+    rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room)
+    return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))

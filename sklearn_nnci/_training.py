@@ -1,0 +1,118 @@
+"""What training did: the rows it used, the penalty it applied, the weights it left.
+
+Functions of plain values; `_regressor` reads them off the estimator.
+"""
+
+import numpy as np
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._covariance import InferenceUnavailable
+from sklearn_nnci._network import Network, forward
+from sklearn_nnci._rows import Rows
+
+# How closely a replayed split must give back the validation score of the fit; two
+# different splits of the same data agree to some 1e-2, float32 training to 1e-6.
+SCORE_TOLERANCE = 1e-5
+
+
+def checked_network(coefs, intercepts, activation, n_features, n_outputs):
+    """Return the weights as a float64 `Network`; ValueError if shapes do not fit."""
+    network = Network(
+        tuple(np.asarray(W, dtype=np.float64) for W in coefs),
+        tuple(np.asarray(b, dtype=np.float64) for b in intercepts),
+        activation,
+    )
+    fan_in, last = n_features, len(network.coefs) - 1
+    for layer, (W, b) in enumerate(zip(network.coefs, network.intercepts, strict=True)):
+        fan_out = n_outputs if layer == last else b.size
+        if W.shape != (fan_in, fan_out) or b.shape != (fan_out,):
+            raise ValueError(
+                f"coefs_[{layer}] and intercepts_[{layer}] have shapes {W.shape} and "
+                f"{b.shape}, expected ({fan_in}, {fan_out}) and ({fan_out},). Were they "
+                "changed by hand? Fit again."
+            )
+        fan_in = fan_out
+    return network
+
+
+def strength(solver, alpha, batch_size, n_trained):
+    """Return lambda: alpha, or alpha n / batch, as mini-batches divide it by theirs."""
+    if solver == "lbfgs":
+        return float(alpha)
+    batch = 200 if batch_size == "auto" else batch_size
+    return float(alpha * n_trained / min(batch, n_trained))
+
+
+def target(y):
+    """Return `y` as float64 (n, m)."""
+    y = check_array(y, ensure_2d=False, dtype=np.float64)
+    return y.reshape(len(y), -1)
+
+
+def weights(sample_weight, X):
+    """Return `sample_weight` as float64 (n,), ones if None."""
+    n = X.shape[0]
+    if sample_weight is None:
+        return np.ones(n)
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n, sample_weight)
+    w = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    check_consistent_length(X, w)
+    if w.ndim != 1:
+        raise ValueError(f"sample_weight must be 1-d, got shape {w.shape}.")
+    if (w < 0.0).any():
+        raise InferenceUnavailable(
+            f"sample_weight counts rows, so it cannot be negative, got {w.min():g}."
+        )
+    return w
+
+
+def residuals(network, X, y):
+    """Return y - f, (m, n), of `y` (n, m)."""
+    e = y.T.copy()
+    widest = sum(W.shape[1] for W in network.coefs)
+    for part in row_slices(X.shape[0], 8 * widest):
+        e[:, part] -= forward(network, X[part])[-1]
+    return e
+
+
+def training_rows(X, e, w, train):
+    """Return the `Rows` that trained, those of weight 0 left out."""
+    kept = train[w[train] > 0.0]
+    if not kept.size:
+        raise InferenceUnavailable("No training row has a positive sample_weight.")
+    return Rows(X[kept], e[:, kept], w[kept], np.ones(len(e)))
+
+
+def state_at_split(seed, n_parameters):
+    """Return the random state at which early stopping splits, seeded by an integer.
+
+    The initial weights are drawn before, one uniform deviate per parameter.
+    """
+    rng = np.random.RandomState(seed)
+    rng.random_sample(n_parameters)
+    return rng.get_state()
+
+
+def replay_split(state, fraction, y, e, w, best_score):
+    """Return (train, held_out) indices of early stopping, or None if they disagree.
+
+    Splits from the random `state` as the fit did, and checks it by the score of the
+    held-out rows, `best_score`.
+    """
+    rng = np.random.RandomState()
+    rng.set_state(state)
+    train, held_out = train_test_split(
+        np.arange(len(y)), random_state=rng, test_size=fraction
+    )
+    f = y[held_out] - e.T[held_out]
+    if not np.isfinite(f).all() or not w[held_out].any():
+        return None
+    score = r2_score(y[held_out], f, sample_weight=w[held_out])
+    agrees = abs(score - best_score) <= SCORE_TOLERANCE * (1.0 + abs(score))
+    return (train, held_out) if agrees else None
