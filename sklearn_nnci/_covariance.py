@@ -129,12 +129,12 @@ class Fit(NamedTuple):
 
     @property
     def dof(self):
-        """n - edf, (m,)."""
+        """N - edf, (m,)."""
         return self.rows.n_samples - self.edf
 
     @property
     def share(self):
-        """edf over the number of rows and outputs."""
+        """Edf over the number of rows and outputs."""
         return self.edf.sum() / (self.rows.n_samples * len(self.H[0]))
 
     @property
@@ -282,7 +282,8 @@ def _evidence(sums):
     # The linearised model's own residuals: those at its optimum.
     step = unpack(fit.information.step(), network)
     moved = [
-        _jacobian.times(F, step) for _, F in _jacobian.stream(network, rows.X, rows.seed)
+        _jacobian.times(F, step)
+        for _, F in _jacobian.stream(network, rows.X, rows.seed)
     ]
     residuals = rows.residuals - np.concatenate(moved, axis=1)
     return fit._replace(residuals=residuals), evidence
@@ -308,13 +309,18 @@ def _noise(noise, fit, evidence, validation):
         e = validation.residuals
         return (e * validation.weight) @ e.T / n / units, np.full(m, n)
     if noise == "evidence":
-        Sigma = evidence.noise * np.eye(m)
-        exhausted = fit.dof.min() <= 1e-9 * fit.rows.n_samples
+        # s^2 is estimated from all rows: given lambda, f(x) is Student with n less
+        # the flat parameters. n - edf would vanish where the network interpolates,
+        # although s^2 / lambda, the scale of such an interval, is well determined.
+        dof = np.full(m, fit.rows.n_samples - 1.0)
+        Sigma, exhausted = evidence.noise * np.eye(m), dof[0] <= 0.0
     else:
+        dof, exhausted = np.maximum(fit.dof, 0.0), at_weights.exhausted
         loo = noise == "loo"
-        exhausted = at_weights.exhausted
-        Sigma = at_weights.deleted_noise(LEVERAGE_CAP) if loo else at_weights.residual_noise
-    return np.full_like(Sigma, np.inf) if exhausted else Sigma, np.maximum(fit.dof, 0.0)
+        Sigma = (
+            at_weights.deleted_noise(LEVERAGE_CAP) if loo else at_weights.residual_noise
+        )
+    return np.full_like(Sigma, np.inf) if exhausted else Sigma, dof
 
 
 def _posterior(method, information, Sigma):

@@ -19,7 +19,10 @@ def checks(inference, covariance):
     """Return the failed checks of an `Inference` as (warning class, message)."""
     if not np.isfinite(inference.Sigma).all():
         return [(exceptions.NoResidualDofWarning, _no_dof(inference.report))]
-    tests = (_offset, _leverage, _press, _smoothing, _boundary)
+    if inference.report.noise == "evidence":  # rests on no single residual
+        tests = (_offset, _smoothing, _boundary)
+    else:
+        tests = (_offset, _leverage, _press, _smoothing, _boundary)
     return [found for test in tests if (found := test(inference, covariance))]
 
 
@@ -69,7 +72,7 @@ def _press(inference, covariance):
 
 
 def _smoothing(inference, covariance):
-    if not inference.smoothing > LARGEST_SMOOTHING:
+    if inference.boundary or not inference.smoothing > LARGEST_SMOOTHING:
         return None
     return exceptions.SmoothingBiasWarning, (
         f"alpha penalises {inference.smoothing:.3g} times as much as the data ask for "

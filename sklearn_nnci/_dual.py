@@ -44,7 +44,9 @@ class Dual(NamedTuple):
 
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route."""
-        return penalty.strength < NEGLIGIBLE * np.trace(self.reduced) / len(self.reduced)
+        return penalty.strength < NEGLIGIBLE * np.trace(self.reduced) / len(
+            self.reduced
+        )
 
     def gram(self, n_free):
         """Return the Gram matrix over all but the last `n_free` parameters."""
@@ -284,7 +286,10 @@ class DualPosterior(NamedTuple):
 
 def restore(network, state):
     """Return the `DualPosterior` of ``state``, at the weights of `network`."""
-    part = {record: [state[name] for name in record._fields] for record in (Kriging, Penalty)}
+    part = {
+        record: [state[name] for name in record._fields]
+        for record in (Kriging, Penalty)
+    }
     X, weight, scale = (state[name] for name in ("X", "weight", "scale"))
     rows = Rows(X, np.zeros((len(scale), len(weight))), weight, scale)
     F = _jacobian.factors(network, X, rows.weighted_seed)

@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
     """"lower" or "upper" where the maximum lies at the end of the range, else ""."""
 
 
-def maximise(K, O, t, n):  # noqa: E741
+def maximise(K, O, t, n):
     """Return the `Evidence` of the reduced model (K, O, t) of `n` rows.
 
     Any rotation of the rows serves, and rows that it makes zero may be left out.
@@ -44,7 +44,7 @@ def maximise(K, O, t, n):  # noqa: E741
     """
     t = t - O @ linalg.lstsq(O, t, check_finite=False)[0]
     kappa, Q = linalg.eigh(K, check_finite=False)
-    kappa, t, O = np.maximum(kappa, 0.0), Q.T @ t, Q.T @ O  # noqa: E741
+    kappa, t, O = np.maximum(kappa, 0.0), Q.T @ t, Q.T @ O
     unit = kappa.sum() / n
     if not (unit > 0.0 and t @ t > 0.0):  # nothing to learn from
         return Evidence(1.0, float(t @ t) / n, "")

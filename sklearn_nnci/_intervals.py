@@ -18,7 +18,11 @@ def check_levels(confidence_level):
         if np.all((levels > 0.0) & (levels < 1.0)):
             return levels
     percent = numeric and levels.size and np.any((levels > 1.0) & (levels < 100.0))
-    hint = f" Did you mean {np.max(levels) / 100:g}, not {np.max(levels):g}?" if percent else ""
+    hint = (
+        f" Did you mean {np.max(levels) / 100:g}, not {np.max(levels):g}?"
+        if percent
+        else ""
+    )
     raise ValueError(
         "confidence_level must be a number, or a non-empty sequence of numbers, in the "
         f"open interval (0, 1), such as 0.95. Got {confidence_level!r}.{hint}"

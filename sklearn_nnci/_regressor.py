@@ -1,34 +1,27 @@
 """`MLPRegressorCI`: scikit-learn's MLPRegressor that knows how sure it is."""
 
-import copy
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-import sklearn
 from scipy.linalg import LinAlgError
-from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array
 
-from sklearn_nnci import _jacobian, _moments, _network, _training, exceptions
-from sklearn_nnci._covariance import InferenceUnavailable, Report, Validation, infer
-from sklearn_nnci._diagnostics import checks
-from sklearn_nnci._information import restore
-from sklearn_nnci._intervals import Prediction, check_levels
-from sklearn_nnci._version import __version__
+from sklearn_nnci import _training, exceptions
+from sklearn_nnci._covariance import InferenceUnavailable
+from sklearn_nnci._inference import NOISES, InferenceMixin
+from sklearn_nnci._intervals import check_levels
 
 COVARIANCES = {"auto", "least_squares", "bayesian", "frequentist", "evidence"}
-NOISES = {"auto", "residual", "loo", "validation"}
-OWN_PARAMETERS = ("covariance", "noise")
 # scikit-learn's constraint classes have no public name; the parent's own
 # constraints are instances of them.
 StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
 Interval = type(MLPRegressor._parameter_constraints["learning_rate_init"][0])
 
 
-class MLPRegressorCI(MLPRegressor):
+class MLPRegressorCI(InferenceMixin, MLPRegressor):
     """Multi-layer perceptron regressor with confidence and prediction intervals.
 
     Trains and predicts exactly as :class:`sklearn.neural_network.MLPRegressor`, of
@@ -190,8 +183,6 @@ or None, default='auto'
         self.covariance = covariance
         self.noise = noise
 
-    # ------------------------------------------------------------------ fitting
-
     def fit(self, X, y, sample_weight=None):
         """Fit the network, then the inference about it.
 
@@ -227,7 +218,7 @@ or None, default='auto'
             warnings.warn(message, exceptions.InferenceUnavailableWarning, stacklevel=2)
         return self
 
-    @available_if(lambda self: hasattr(super(MLPRegressorCI, self), "partial_fit"))
+    @available_if(lambda self: hasattr(super(), "partial_fit"))
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one iteration over the given rows; the inference becomes absent.
 
@@ -249,194 +240,12 @@ or None, default='auto'
         self._without_inference("partial_fit changed the weights.")
         return self
 
-    def fit_inference(self, X, y, sample_weight=None):
-        """Compute the inference anew, at the current weights.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows that the network was trained on, after `partial_fit` for example
-            those of all calls. With ``early_stopping=True`` and an integer
-            `random_state`, the data given to `fit`: the rows it held out are recovered.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
-
-        Returns
-        -------
-        self : MLPRegressorCI
-            The estimator, its inference replaced.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted.
-        ValueError
-            If the inference cannot be done; the estimator is unchanged.
-        """
-        check_is_fitted(self)
-        self._validate_params()
-        self._check_noise()
-        if self.covariance is None:
-            raise ValueError(
-                "covariance=None has no inference. Try set_params(covariance='auto')."
-            )
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True,
-            y_numeric=True, reset=False,
-        )  # fmt: skip
-        seed, n_parameters = self.random_state, self._network().n_parameters
-        known = isinstance(seed, Integral) and not self.warm_start
-        random_state = _training.state_at_split(seed, n_parameters) if known else None
-        self._infer(X, _training.target(y), sample_weight, random_state)
-        return self
-
-    @classmethod
-    def from_estimator(cls, estimator, X, y, sample_weight=None, **own_parameters):
-        """Return intervals for a network that was trained earlier.
-
-        Parameters
-        ----------
-        estimator : MLPRegressor
-            A fitted network; it is copied, not changed.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows it was trained on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
-        **own_parameters : dict
-            `covariance` and `noise`.
-
-        Returns
-        -------
-        copy : MLPRegressorCI
-            The same network with its inference.
-
-        Raises
-        ------
-        TypeError
-            If `estimator` is not an MLPRegressor, or a parameter is not an own one.
-        NotFittedError
-            If it is not fitted.
-        """
-        if not isinstance(estimator, MLPRegressor):
-            raise TypeError(
-                "estimator must be a fitted MLPRegressor, got "
-                f"{type(estimator).__name__}. For a pipeline, pass its last step and "
-                "the X that step sees."
-            )
-        unknown = sorted(set(own_parameters) - set(OWN_PARAMETERS))
-        if unknown:
-            raise TypeError(
-                f"from_estimator takes {' and '.join(OWN_PARAMETERS)}, got {unknown}. "
-                "The other parameters are those of the estimator."
-            )
-        check_is_fitted(estimator)
-        new = cls()
-        vars(new).update(copy.deepcopy(vars(estimator)))
-        return new.set_params(**own_parameters).fit_inference(X, y, sample_weight)
-
     def _fit_stochastic(self, *args, **kwargs):
         # The one hook into the parent: early stopping splits the rows here, with
         # this random state, after the initial weights have been drawn from it.
         if self.early_stopping:
             self._random_state_at_split = self._random_state.get_state()
         return super()._fit_stochastic(*args, **kwargs)
-
-    def _check_noise(self):
-        if isinstance(self.noise, (bool, np.bool_)):
-            raise ValueError(
-                f"noise must be a positive variance or one of {sorted(NOISES)}, got "
-                f"{self.noise!r}. Try noise='auto'."
-            )
-
-    # ---------------------------------------------------------------- inference
-
-    def _infer(self, X, y, sample_weight, random_state):
-        """Set the inference from validated X (n, d) and y (n, m)."""
-        if self.loss == "poisson":
-            raise InferenceUnavailable("Intervals for loss='poisson' are not there yet.")
-        network, w = self._network(), _training.weights(sample_weight, X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            e = _training.residuals(network, X, y)
-            train, held_out = self._split(y, e, w, random_state)
-            inference = infer(
-                network,
-                _training.training_rows(X, e, w, train),
-                covariance=self.covariance,
-                noise=self.noise,
-                strength=_training.strength(
-                    self.solver, self.alpha, self.batch_size, len(train)
-                ),
-                validation=Validation(e[:, held_out], w[held_out]),
-            )
-        found = checks(inference, self.covariance)
-        texts = tuple(f"{kind.__name__}: {text}" for kind, text in found)
-        report = inference.report._replace(warnings=texts)
-        self._inference = _moments.to_state(inference, report, network)
-        for kind, text in found:
-            warnings.warn(text, kind, stacklevel=3)
-
-    def _split(self, y, e, w, random_state):
-        """Return the indices of the rows that trained, and of those held out."""
-        everything = np.arange(len(y)), np.arange(0)
-        if not self.early_stopping or self.solver == "lbfgs":
-            return everything
-        split = random_state and _training.replay_split(
-            random_state, self.validation_fraction, y, e, w, self.best_validation_score_
-        )
-        if not split:
-            warnings.warn(
-                "The rows that early stopping held out could not be recovered: all rows "
-                "are taken as training rows. Try fit with an integer random_state and "
-                "no warm_start, on these data.",
-                exceptions.HeldOutRowsWarning,
-                stacklevel=4,
-            )
-        return split or everything
-
-    def _network(self):
-        """Return the fitted weights, or raise if they do not fit together."""
-        trained = getattr(self, "_inference", {}).get("activation", self.activation)
-        if trained != self.activation:
-            raise ValueError(
-                f"activation={self.activation!r}, but the network was trained with "
-                f"{trained!r}. Set it back, or fit again."
-            )
-        return _training.checked_network(
-            self.coefs_, self.intercepts_, trained, self.n_features_in_, self.n_outputs_
-        )
-
-    def _without_inference(self, reason, failed=False):
-        absent = {"absent": reason, "failed": failed, "activation": self.activation}
-        self._inference = absent
-
-    def _with_inference(self):
-        """Return (state, network), or raise if there is no inference at its weights."""
-        check_is_fitted(self)
-        state = getattr(self, "_inference", {"absent": "", "failed": False})
-        if "absent" in state:
-            raise (ValueError if state["failed"] else NotFittedError)(
-                f"This {type(self).__name__} has no inference, hence no intervals. "
-                f"{state['absent']} Call fit_inference(X, y) first."
-            )
-        network = self._network()
-        theta = _network.pack(network.coefs, network.intercepts)
-        if not np.array_equal(theta, state["theta"]):
-            raise NotFittedError(
-                "coefs_ or intercepts_ changed after the inference. Call "
-                "fit_inference(X, y) to have intervals at the present weights."
-            )
-        return state, network
-
-    @property
-    def inference_(self):
-        """What inference found, a `Report`."""
-        return Report(**self._with_inference()[0]["report"])
-
-    # --------------------------------------------------------------- prediction
 
     def predict(
         self,
@@ -511,130 +320,3 @@ or None, default='auto'
         if return_std:
             return prediction.mean, prediction.se_obs
         return prediction.mean, prediction.conf_int(levels, obs=bool(return_pi))
-
-    def get_prediction(self, X):
-        """Return predictions with their standard errors, intervals and a table.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows; the index of a DataFrame is kept.
-
-        Returns
-        -------
-        prediction : Prediction
-            With ``mean``, ``se_mean``, ``se_obs``, ``dof``, ``conf_int()`` and
-            ``to_frame()``.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted, or has no inference at its weights.
-        ValueError
-            If inference failed at fit.
-        """
-        y, rows, state, network = self._queries(X)
-        se_mean, se_obs = _moments.standard_errors(state, network, rows)
-        if state["posterior"] is not None:
-            self._warn_outside(np.isinf(se_mean))
-        dof = state["dof"] if y.ndim == 2 else float(state["dof"][0])
-        index = X.index if hasattr(X, "iloc") else None
-        se_mean, se_obs = se_mean.T.reshape(y.shape), se_obs.T.reshape(y.shape)
-        return Prediction(y, se_mean, se_obs, dof, index)
-
-    def _predict_cov(self, X):
-        y, rows, state, network = self._queries(X)
-        cov = _moments.covariance(state, network, rows).reshape(y.shape * 2)
-        return y, cov
-
-    def _queries(self, X):
-        """Return (predictions, X in float64, state, network)."""
-        state, network = self._with_inference()
-        y = super().predict(X)
-        rows = check_array(X, accept_sparse="csr", dtype=np.float64)
-        return y, rows, state, network
-
-    def _warn_outside(self, unbounded):
-        n_rows = int(unbounded.any(axis=0).sum())
-        if n_rows:
-            warnings.warn(
-                f"{n_rows} of {unbounded.shape[1]} rows depend on parameters that no "
-                "training row determines, such as units that were inactive in training: "
-                "their intervals are unbounded. Try covariance='evidence'.",
-                exceptions.OutsideSpanWarning,
-                stacklevel=4,
-            )
-
-    def jacobian(self, X):
-        """Return the derivative of the output with respect to every parameter.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows.
-
-        Returns
-        -------
-        J : ndarray of shape (n_samples, p) or (n_samples, n_outputs, p)
-            Columns in packing order, see `parameter_names`. With ``loss='poisson'``,
-            of the log of the mean.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        J = _jacobian.dense(_jacobian.factors(self._network(), X)).T
-        return J[:, 0] if self.n_outputs_ == 1 else J
-
-    def parameter_names(self):
-        """Return one name per parameter, in packing order.
-
-        Returns
-        -------
-        names : list of str of length p
-            ``coefs_[l][i, j]``, layer by layer in C order, then ``intercepts_[l][j]``.
-        """
-        check_is_fitted(self)
-        return _network.parameter_names(self._network())
-
-    def parameter_covariance(self):
-        """Return the covariance of the packed parameters.
-
-        Returns
-        -------
-        cov : ndarray of shape (p, p)
-            In packing order; j(x)'cov j(x) is the variance of f(x). Directions that
-            the data do not determine are left out, as in a pseudo-inverse.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted, or has no inference at its weights.
-        ValueError
-            If the covariance is unbounded: no residual degrees of freedom are left.
-        """
-        state, network = self._with_inference()
-        if state["posterior"] is None:
-            raise ValueError(
-                "The covariance is unbounded: no residual degrees of freedom are left. "
-                "Try covariance='evidence'."
-            )
-        return restore(network, state["posterior"]).parameter_covariance()
-
-    # ----------------------------------------------------------------- pickling
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_saved_by": _versions()}
-
-    def __setstate__(self, state):
-        saved_by = state.pop("_saved_by", None)
-        if saved_by is not None and tuple(saved_by) != _versions():
-            warnings.warn(
-                f"Saved by {', '.join(saved_by)}, loaded by {', '.join(_versions())}: "
-                "results may differ. Fit again, or load with the versions that saved.",
-                exceptions.VersionMismatchWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-
-def _versions():
-    return f"sklearn-nnci {__version__}", f"scikit-learn {sklearn.__version__}"

@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
     @property
     def n_samples(self):
-        """n = sum of the weights."""
+        """N = sum of the weights."""
         return self.weight.sum()
 
     @property

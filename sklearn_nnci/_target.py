@@ -45,7 +45,9 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     Notes
     -----
     A confidence interval is one of g(E u), the median of y where the noise of u is
-    symmetric; it is the mean of y if g is linear, as that of StandardScaler.
+    symmetric; it is the mean of y if g is linear, as that of StandardScaler. A
+    transformer that clips, as QuantileTransformer does beyond the training data,
+    clips the bounds too.
 
     Examples
     --------
@@ -101,12 +103,54 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             predict_params.pop("confidence_level", None)
             return super().predict(X, **predict_params)
         check_is_fitted(self)
-        _, interval = self.regressor_.predict(
+        u, interval = self.regressor_.predict(
             X, return_ci=return_ci, return_pi=return_pi, **predict_params
         )
-        return super().predict(X), self._to_units_of_y(interval)
+        rows, levels = u.reshape(len(u), -1), interval.shape[u.ndim + 1 :]
+        bounds = interval.reshape(*rows.shape, 2, -1)
+        sign = self._directions(rows, bounds)
+        y = self.transformer_.inverse_transform(rows)
+        if self._training_dim == 1:
+            y = y.reshape(-1)
+        # Bound by bound: a transformer acts on (n_samples, n_outputs), no more.
+        sides = [
+            [self._invert(side[..., k], rows, sign, end) for k in range(side.shape[-1])]
+            for side, end in zip(np.moveaxis(bounds, 2, 0), (-1.0, 1.0), strict=True)
+        ]
+        ordered = np.sort(np.moveaxis(np.array(sides), (0, 1), (2, 3)), axis=2)
+        return y, ordered.reshape(*y.shape, 2, *levels)
 
-    def _to_units_of_y(self, interval):
-        """Return the bounds (n, [m,] 2, ...) through the inverse, in order."""
-        m = interval.shape[1] if self._training_dim == 2 else 1
-        return interval
+    def _invert(self, bound, u, sign, end):
+        """Return g(bound), (n, m); infinite where g has no value or `bound` none."""
+        finite = np.isfinite(bound)
+        out = self.transformer_.inverse_transform(np.where(finite, bound, u))
+        return np.where(finite & ~np.isnan(out), out, sign * end * np.inf)
+
+    def _directions(self, u, bounds):
+        """Return 1 or -1 per output, where g rises or falls over the bounds.
+
+        g is followed along one output at a time, the others at their median.
+        """
+        values = np.concatenate([u[:, :, None], *np.moveaxis(bounds, 3, 0)], axis=2)
+        values = np.where(np.isfinite(values), values, u[:, :, None])
+        lowest, highest = values.min(axis=(0, 2)), values.max(axis=(0, 2))
+        signs = np.ones(u.shape[1])
+        for k in range(len(signs)):
+            along = np.tile(np.median(u, axis=0), (GRID, 1))
+            along[:, k] = np.linspace(lowest[k], highest[k], GRID)
+            g = self.transformer_.inverse_transform(along)
+            others = np.delete(g, k, axis=1)
+            step = np.diff(g[:, k])
+            step = step[~np.isnan(step)]
+            if (step < 0.0).any() and (step > 0.0).any():
+                self._refuse("is not monotone over the interval")
+            if not np.allclose(others, others[:1], equal_nan=True):
+                self._refuse("mixes the outputs")
+            signs[k] = -1.0 if (step < 0.0).any() else 1.0
+        return signs
+
+    def _refuse(self, what):
+        raise ValueError(
+            f"The inverse of transformer_={self.transformer_!r} {what}, so bounds cannot "
+            "pass it. Try a transformer that acts on each output alone and monotonically."
+        )

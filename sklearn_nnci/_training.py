@@ -3,6 +3,8 @@
 Functions of plain values; `_regressor` reads them off the estimator.
 """
 
+from numbers import Real
+
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
@@ -57,7 +59,7 @@ def weights(sample_weight, X):
     n = X.shape[0]
     if sample_weight is None:
         return np.ones(n)
-    if np.ndim(sample_weight) == 0:
+    if isinstance(sample_weight, Real):
         sample_weight = np.full(n, sample_weight)
     w = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
