@@ -178,26 +178,28 @@ def infer(network, rows, *, covariance, noise, strength, validation=None):
     sums = _reduce(network, rows)
     own = None if sums.cancels(trained) else _factor(sums, trained)
     method, noise, reason = _plan(covariance, noise, sums, own)
-    by_rank = method == "least_squares" and sums.route == "dual"
-    if by_rank or (own is None and method != "evidence"):
-        sums = _reduce_primal(network, rows, method)
-        own = _factor(sums, trained)
-    offset = own.relative_offset() if own else np.nan
+    used, evidence = _fit_of(method, sums, own, trained)
+    if own is None and method != "evidence":
+        own = used
+    offset = np.nan if own is None else own.relative_offset()
 
-    used, evidence = _fit_of(method, sums, own)
     Sigma, dof = _noise(noise, used, evidence, validation)
     posterior = _posterior(method, used.information, Sigma)
-    widened = covariance == "auto" and method == "bayesian" and np.isfinite(offset)
-    step = used.information.step() if covariance == "auto" and evidence else None
-    scale = used.rows.scale
+    auto, scale = covariance == "auto", used.rows.scale
     Sigma = Sigma * np.outer(scale, scale)
-    report = _report(used, method, noise, Sigma, dof, offset, reason)
-    widening = 1.0 + offset**2 if widened else 1.0
-    smoothing, boundary = np.nan, ""
-    if evidence:
-        smoothing = strength / (evidence.strength * np.mean(scale**2))
-        boundary = evidence.boundary
-    return Inference(report, posterior, Sigma, dof, widening, step, smoothing, boundary)
+    widened = auto and method == "bayesian" and np.isfinite(offset)
+    return Inference(
+        report=_report(used, method, noise, Sigma, dof, offset, reason),
+        posterior=posterior,
+        Sigma=Sigma,
+        dof=dof,
+        widening=1.0 + offset**2 if widened else 1.0,
+        step=used.information.step() if auto and evidence else None,
+        smoothing=strength / (evidence.strength * np.mean(scale**2))
+        if evidence
+        else np.nan,
+        boundary=evidence.boundary if evidence else "",
+    )
 
 
 def _plan(covariance, noise, sums, own):
@@ -223,15 +225,15 @@ def _reduce(network, rows):
     return _finite(_dual.reduce_rows(network, rows))
 
 
-def _reduce_primal(network, rows, method):
-    """Return the primal reduction where the dual one cannot serve `method`."""
-    n_rows, p = rows.residuals.size, network.n_parameters
-    columns = n_rows if method == "least_squares" else p
-    _allow(
-        3.0 * 8 * columns * p,
-        f"covariance={method!r} with p = {p} parameters and alpha this small",
-    )
-    return _finite(_information.reduce_rows(network, rows))
+def _reduce_primal(sums, penalty):
+    """Return the primal reduction, where the dual cannot serve `penalty`."""
+    if sums.route == "primal":
+        return sums
+    n_rows, p = sums.rows.residuals.size, sums.network.n_parameters
+    columns = p if penalty.strength > 0.0 else n_rows
+    what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
+    _allow(3.0 * 8 * columns * p, what)
+    return _finite(_information.reduce_rows(sums.network, sums.rows))
 
 
 def _finite(sums):
@@ -255,13 +257,14 @@ def _factor(sums, penalty):
     return Fit(information, information.leverage(), sums.rows.residuals)
 
 
-def _fit_of(method, sums, own):
+def _fit_of(method, sums, own, trained):
     """Return (the `Fit` that `method` stands on, its `Evidence` or None)."""
-    if method == "least_squares":
-        return _factor(sums, Penalty(0.0, own.information.penalty.n_free)), None
     if method == "evidence":
         return _evidence(sums)
-    return own, None
+    if method == "least_squares":
+        unpenalised = trained._replace(strength=0.0)
+        return _factor(_reduce_primal(sums, unpenalised), unpenalised), None
+    return own or _factor(_reduce_primal(sums, trained), trained), None
 
 
 def _evidence(sums):

@@ -54,9 +54,9 @@ def _leverage(inference, covariance):
     if h <= LARGEST_LEVERAGE:
         return None
     return exceptions.HighLeverageWarning, (
-        f"The largest leverage is {h:.3g}: at least one row is fitted almost by itself, "
-        "and leave-one-out noise rests on such rows. Try a larger alpha, a smaller "
-        "network, or noise='residual'."
+        f"The largest leverage is {h:.3g}: at least one row is fitted almost by itself "
+        "alone, and leave-one-out residuals say little there. Try a larger alpha or a "
+        "smaller network."
     )
 
 
@@ -66,8 +66,9 @@ def _press(inference, covariance):
         return None
     return exceptions.OverfittedWarning, (
         f"Leave-one-out residuals are {ratio:.3g} times as large, in mean square, as "
-        f"the residuals promise (should be below {LARGEST_PRESS}): the network overfits "
-        "and its intervals are unreliable. Try a larger alpha or a smaller network."
+        f"the residuals promise (should be below {LARGEST_PRESS}): the network "
+        "overfits and its intervals are unreliable. Try a larger alpha or a smaller "
+        "network."
     )
 
 

@@ -40,7 +40,10 @@ class Dual(NamedTuple):
     reduced: np.ndarray
     """K (N, N), N = m n: Gram matrix over all coefs, outputs before rows."""
 
-    route = "dual"
+    @property
+    def route(self):
+        """Name of this route."""
+        return "dual"
 
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route."""
@@ -196,7 +199,8 @@ class DualPosterior(NamedTuple):
 
     With a = J A^-1 j and v = j'A^-1 j,
 
-    j' A^-1 (sum_i w_i J_i'Sigma J_i + prior Lambda) A^-1 j = a'Sigma a + prior (v - a'a).
+    j' A^-1 (sum_i w_i J_i'Sigma J_i + prior Lambda) A^-1 j
+        = a'Sigma a + prior (v - a'a).
     """
 
     rows: Rows

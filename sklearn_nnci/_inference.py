@@ -160,9 +160,9 @@ class InferenceMixin:
         )
         if not split:
             warnings.warn(
-                "The rows that early stopping held out could not be recovered: all rows "
-                "are taken as training rows. Try fit with an integer random_state and "
-                "no warm_start, on these data.",
+                "The rows that early stopping held out could not be recovered: all "
+                "rows are taken as training rows. Try fit with an integer "
+                "random_state and no warm_start, on these data.",
                 exceptions.HeldOutRowsWarning,
                 stacklevel=4,
             )
@@ -254,8 +254,8 @@ class InferenceMixin:
         if n_rows:
             warnings.warn(
                 f"{n_rows} of {unbounded.shape[1]} rows depend on parameters that no "
-                "training row determines, such as units that were inactive in training: "
-                "their intervals are unbounded. Try covariance='evidence'.",
+                "training row determines, such as units inactive in training: their "
+                "intervals are unbounded. Try covariance='evidence'.",
                 exceptions.OutsideSpanWarning,
                 stacklevel=4,
             )

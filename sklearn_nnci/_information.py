@@ -29,7 +29,10 @@ class Primal(NamedTuple):
     reduced: np.ndarray
     """M (k, p + 1), M'M = [J e]'W[J e]."""
 
-    route = "primal"
+    @property
+    def route(self):
+        """Name of this route."""
+        return "primal"
 
     @property
     def J(self):
@@ -159,11 +162,11 @@ class PrimalInformation(NamedTuple):
         return float(moved @ moved + step @ self.penalty.apply(step))
 
     def posterior(self, Sigma, prior):
-        """Return the `PrimalPosterior` of the parameter covariance
+        """Return the `PrimalPosterior` of this covariance of the parameters.
 
-        A^+ (sum_i w_i J_i'Sigma J_i + prior Lambda) A^+,
+            A^+ (sum_i w_i J_i'Sigma J_i + prior Lambda) A^+
 
-        Sigma (m, m) in the units of the scaled outputs.
+        Sigma is (m, m), in the units of the scaled outputs.
         """
         strength, s2 = self.penalty.strength, Sigma[0, 0]
         isotropic = np.array_equal(Sigma, s2 * np.eye(len(Sigma)))

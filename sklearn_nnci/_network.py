@@ -2,8 +2,8 @@
 
 Notation, with ``n`` rows, ``m`` outputs, ``L`` weight layers of ``h_l`` units:
 
-    a_0 = x,   z_l = W_l' a_{l-1} + b_l,   a_l = act(z_l),   f = z_L            (h_l, n)
-    d_L[k] = e_k,   d_{l-1}[k] = (W_l d_l[k]) o act'(z_{l-1})                   (h_l, m, n)
+    a_0 = x,  z_l = W_l' a_{l-1} + b_l,  a_l = act(z_l),  f = z_L     (h_l, n)
+    d_L[k] = e_k,  d_{l-1}[k] = (W_l d_l[k]) o act'(z_{l-1})          (h_l, m, n)
 
 ``f`` is the *linear predictor*: what the output layer gives before its link
 (the identity, or ``exp`` for a Poisson loss). ``d_l[k]`` is the derivative of

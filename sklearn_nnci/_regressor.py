@@ -96,10 +96,10 @@ or None, default='auto'
     ----------
     .. [1] I. Rivals and L. Personnaz, "Construction of confidence intervals for neural
        networks based on least squares estimation", Neural Networks 13, 2000.
-    .. [2] G. Wahba, "Bayesian 'confidence intervals' for the cross-validated smoothing
-       spline", J. R. Statist. Soc. B 45, 1983.
-    .. [3] R. D. De Veaux et al., "Prediction intervals for neural networks via nonlinear
-       regression", Technometrics 40, 1998.
+    .. [2] G. Wahba, "Bayesian 'confidence intervals' for the cross-validated
+       smoothing spline", J. R. Statist. Soc. B 45, 1983.
+    .. [3] R. D. De Veaux et al., "Prediction intervals for neural networks via
+       nonlinear regression", Technometrics 40, 1998.
     .. [4] A. Immer, M. Korzepa and M. Bauer, "Improving predictions of Bayesian neural
        nets via local linearization", AISTATS 2021.
 

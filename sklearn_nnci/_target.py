@@ -151,6 +151,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
 
     def _refuse(self, what):
         raise ValueError(
-            f"The inverse of transformer_={self.transformer_!r} {what}, so bounds cannot "
-            "pass it. Try a transformer that acts on each output alone and monotonically."
+            f"The inverse of transformer_={self.transformer_!r} {what}, so bounds "
+            "cannot pass it. Try a transformer that acts on each output alone, and "
+            "monotonically."
         )

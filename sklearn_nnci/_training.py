@@ -33,8 +33,8 @@ def checked_network(coefs, intercepts, activation, n_features, n_outputs):
         if W.shape != (fan_in, fan_out) or b.shape != (fan_out,):
             raise ValueError(
                 f"coefs_[{layer}] and intercepts_[{layer}] have shapes {W.shape} and "
-                f"{b.shape}, expected ({fan_in}, {fan_out}) and ({fan_out},). Were they "
-                "changed by hand? Fit again."
+                f"{b.shape}, expected ({fan_in}, {fan_out}) and ({fan_out},). Were "
+                "they changed by hand? Fit again."
             )
         fan_in = fan_out
     return network
