@@ -11,8 +11,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_nnci import _jacobian, _moments, _network, _training, exceptions
-from sklearn_nnci._covariance import InferenceUnavailable, Report, Validation, infer
+from sklearn_nnci._covariance import Report, Validation, infer
 from sklearn_nnci._diagnostics import checks
+from sklearn_nnci._fits import InferenceUnavailable
 from sklearn_nnci._information import restore
 from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._version import __version__

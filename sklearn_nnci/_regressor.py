@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
 from sklearn_nnci import _training, exceptions
-from sklearn_nnci._covariance import InferenceUnavailable
+from sklearn_nnci._fits import InferenceUnavailable
 from sklearn_nnci._inference import NOISES, InferenceMixin
 from sklearn_nnci._intervals import check_levels
 

@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
     @property
     def n_samples(self):
-        """N = sum of the weights."""
+        """How many rows these stand for, n = sum of the weights."""
         return self.weight.sum()
 
     @property

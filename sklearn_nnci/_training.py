@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._covariance import InferenceUnavailable
+from sklearn_nnci._fits import InferenceUnavailable
 from sklearn_nnci._network import Network, forward
 from sklearn_nnci._rows import Rows
 
