@@ -1,0 +1,279 @@
+"""Both routes to the information matrix, against definitions written out densely."""
+
+import mpmath
+import numpy as np
+import pytest
+from cases import Case, dense_inverse, packed
+
+from sklearn_nnci import _dual, _information, _jacobian, _linalg
+from sklearn_nnci._network import Network
+from sklearn_nnci._rows import Penalty, Rows, leave_one_out
+
+ROUTES = {"primal": _information, "dual": _dual}
+
+
+def rows_of(case, weighted=True, scale=None):
+    rng, m = case.rng, case.n_outputs
+    w = rng.integers(1, 4, case.n_samples) if weighted else np.ones(case.n_samples)
+    scale = np.ones(m) if scale is None else scale
+    e = rng.normal(size=(m, case.n_samples)) / scale[:, None]
+    return Rows(case.X, e, w.astype(float), scale)
+
+
+def dense(case, X=None):
+    F = _jacobian.factors(case.network, case.X if X is None else X)
+    return _jacobian.dense(F).T
+
+
+def close(actual, expected, tolerance=1e-8):
+    expected = np.asarray(expected)
+    assert np.shape(actual) == expected.shape
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+@pytest.fixture(params=ROUTES)
+def route(request):
+    return ROUTES[request.param]
+
+
+@pytest.mark.parametrize("free", ["intercepts", "outputs"])
+def test_verbs_equal_the_dense_definitions(case, route, free):
+    """Leverage, step, offset and every posterior, at lambda = 1e-2, weighted rows."""
+    network, rows = case.network, rows_of(case)
+    m = case.n_outputs
+    n_free = network.n_intercepts if free == "intercepts" else m
+    penalty = Penalty(1e-2, n_free)
+    information = route.reduce_rows(network, rows).penalise(penalty)
+
+    J = dense(case)
+    Lambda = penalty.apply(np.ones(J.shape[2]))
+    inverse = dense_inverse(J, rows.weight, Lambda)
+    close(information.leverage(), np.einsum("nkp,pq,nlq->nkl", J, inverse, J))
+    g = np.einsum("n,nkp,kn->p", rows.weight, J, rows.residuals)
+    g -= Lambda * packed(network)
+    step = information.step()
+    close(J @ step, J @ (inverse @ g), 1e-7)
+    close(information.offset(step), g @ inverse @ g, 1e-7)
+
+    # Queries in the span: mixtures of training rows.
+    query = _jacobian.factors(network, case.X[:7])
+    Jq = J[:7].transpose(1, 0, 2).reshape(7 * m, -1)
+    Sigma = np.eye(m) + 0.3 * np.ones((m, m))
+    for S, prior in [(Sigma, 0.0), (Sigma, 1.3), (2 * np.eye(m), 2.0)]:
+        meat = np.einsum("n,nkp,kl,nlq->pq", rows.weight, J, S, J)
+        C = inverse @ (meat + prior * np.diag(Lambda)) @ inverse
+        posterior = information.posterior(S, prior)
+        again = _information.restore(network, posterior.state())
+        close(again.variance(query).ravel(), np.diag(Jq @ C @ Jq.T))
+        cov, lost = posterior.covariance(query)
+        assert not lost.any()
+        close(cov, Jq @ C @ Jq.T)
+        theta_cov = posterior.parameter_covariance()
+        close(Jq @ theta_cov @ Jq.T, Jq @ C @ Jq.T)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("tanh", (12,), n_samples=30),
+        Case("relu", (12,), n_samples=30),
+        Case("identity", (6, 4), n_samples=25),
+        Case("tanh", (8,), n_samples=20, n_outputs=2),
+    ],
+    ids=str,
+)
+def test_routes_agree(case):
+    """To 1e-8 at lambda = 1e-2, with null intercept directions among the cases."""
+    rows = rows_of(case, scale=np.arange(1.0, case.n_outputs + 1))
+    for n_free in (case.network.n_intercepts, case.n_outputs):
+        penalty = Penalty(1e-2, n_free)
+        one, two = (
+            route.reduce_rows(case.network, rows).penalise(penalty)
+            for route in ROUTES.values()
+        )
+        close(one.leverage(), two.leverage())
+        assert one.span.basis.shape == two.span.basis.shape
+        query = _jacobian.factors(case.network, case.rng.normal(size=(9, 3)) * 2)
+        v, w = (
+            i.posterior(np.eye(case.n_outputs), 1.0).variance(query) for i in (one, two)
+        )
+        np.testing.assert_array_equal(np.isinf(v), np.isinf(w))
+        bounded = np.isfinite(v)
+        np.testing.assert_allclose(v[bounded], w[bounded], rtol=1e-8)
+
+
+def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
+    """A unit dead in training has an unpenalised intercept that nothing determines."""
+    case = Case("relu", (20,), n_samples=25, n_features=1)
+    (W1, W2), (b1, b2) = case.network.coefs, case.network.intercepts
+    W1, b1 = np.abs(W1), b1.copy()
+    b1[0] = -100.0  # active from x = 100 / W1[0, 0] on
+    network = Network((W1, W2), (b1, b2), "relu")
+    inside = _jacobian.factors(network, np.array([[0.0]]))
+    outside = _jacobian.factors(network, np.array([[150.0 / W1[0, 0]]]))
+    for route in ROUTES.values():
+        rows = rows_of(case)
+        information = route.reduce_rows(network, rows).penalise(
+            Penalty(0.1, network.n_intercepts)
+        )
+        posterior = information.posterior(np.eye(1), 1.0)
+        assert np.isfinite(posterior.variance(inside)).all()
+        assert np.isinf(posterior.variance(outside)).all()
+        assert posterior.covariance(outside)[1].all()
+
+
+def test_dual_refuses_a_penalty_that_cancels():
+    case = Case("tanh", (20,))
+    sums = _dual.reduce_rows(case.network, rows_of(case))
+    mean = np.trace(sums.reduced) / len(sums.reduced)
+    assert sums.cancels(Penalty(0.9e-9 * mean, 1))
+    assert not sums.cancels(Penalty(1.1e-9 * mean, 1))
+
+
+def test_reduction_does_not_depend_on_chunks(monkeypatch):
+    from sklearn_nnci import _chunks
+
+    case = Case("tanh", (4,), n_samples=200)
+    whole = _information.reduce_rows(case.network, rows_of(case)).reduced
+    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
+    parts = _information.reduce_rows(case.network, rows_of(case)).reduced
+    np.testing.assert_allclose(parts.T @ parts, whole.T @ whole, atol=1e-10)
+    monkeypatch.setattr(_dual, "TILE", 7)
+    small = _dual.reduce_rows(case.network, rows_of(case)).reduced
+    monkeypatch.setattr(_dual, "TILE", 512)
+    np.testing.assert_allclose(
+        small, _dual.reduce_rows(case.network, rows_of(case)).reduced, rtol=1e-13
+    )
+
+
+# --------------------------------------------------------------- 60-digit arithmetic
+
+
+def mp_jacobian(network, X):
+    """J (n, p) of a tanh network with one hidden layer, in 60 digits."""
+    (W1, W2), (b1, b2) = network.coefs, network.intercepts
+    h, rows = len(b1), []
+    for x in X:
+        x = [mpmath.mpf(float(v)) for v in x]
+        z = [
+            sum(x[i] * mpmath.mpf(float(W1[i, j])) for i in range(len(x)))
+            + mpmath.mpf(float(b1[j]))
+            for j in range(h)
+        ]
+        a = [mpmath.tanh(v) for v in z]
+        d = [mpmath.mpf(float(W2[j, 0])) * (1 - a[j] ** 2) for j in range(h)]
+        outer = [x[i] * d[j] for i in range(len(x)) for j in range(h)]
+        rows.append([*outer, *a, *d, mpmath.mpf(1)])
+    return mpmath.matrix(rows)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-9], ids=["unpenalised", "penalised"])
+def test_standard_errors_against_60_digits(strength):
+    """A trained network with cond(J) >= 1e7; Cholesky of J'J is off by percents there.
+
+    lbfgs on y = sin(2x) + noise, alpha = 1e-5, weights rounded to five digits.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (40, 1))
+    network = Network(
+        (
+            np.array([[0.61784, 1.42866, -0.59159]]),
+            np.array([[-0.94655], [2.2703], [1.17686]]),
+        ),
+        (np.array([0.07792, 0.06769, -0.48777]), np.array([0.47232])),
+        "tanh",
+    )
+    F = _jacobian.factors(network, X)
+    J = _jacobian.dense(F).T[:, 0]
+    assert np.linalg.cond(J) >= 1e7
+
+    rows = Rows(X, np.ones((1, 40)), np.ones(40), np.ones(1))
+    penalty = Penalty(strength, network.n_intercepts)
+    information = _information.reduce_rows(network, rows).penalise(penalty)
+    se = np.sqrt(information.posterior(np.eye(1), 1.0).variance(F)[0])
+
+    with mpmath.workdps(60):
+        Jm = mp_jacobian(network, X)
+        A = Jm.T * Jm
+        for k in range(J.shape[1] - penalty.n_free):
+            A[k, k] += mpmath.mpf(strength)
+        solved = mpmath.inverse(A) * Jm.T
+        exact = [
+            mpmath.sqrt(sum(Jm[i, k] * solved[k, i] for k in range(J.shape[1])))
+            for i in range(40)
+        ]
+        worst = max(
+            abs(mpmath.mpf(float(s)) / t - 1) for s, t in zip(se, exact, strict=True)
+        )
+    assert worst <= 1e-8
+
+
+# ------------------------------------------------------------------------ NIST StRD
+
+MISRA1A = np.array([
+    [10.07, 77.6], [14.73, 114.9], [17.94, 141.1], [23.93, 190.8], [29.61, 239.9],
+    [35.18, 289.0], [40.02, 332.8], [44.82, 378.4], [50.76, 434.8], [55.05, 477.3],
+    [61.01, 536.8], [66.40, 593.1], [75.47, 689.1], [81.78, 760.0],
+])  # fmt: skip
+
+
+def test_nist_misra1a():
+    """y = b1 (1 - exp(-b2 x)): certified standard deviations of the estimates.
+
+    NIST StRD, nonlinear regression, Misra1a (lower difficulty): at the certified
+    b1 = 2.3894212918e2, b2 = 5.5015643181e-4.
+    """
+    y, x = MISRA1A.T
+    b1, b2 = 2.3894212918e2, 5.5015643181e-4
+    J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
+    e = y - b1 * (1 - np.exp(-b2 * x))
+    rows = Rows(x[:, None], e[None], np.ones(14), np.ones(1))
+    sums = _information.Primal(None, rows, np.column_stack([J, e]))
+    root = sums.penalise(Penalty(0.0, 0)).root
+    s2 = e @ e / 12
+    assert np.sqrt(s2) == pytest.approx(1.0187876330e-1, rel=1e-9)
+    sd = np.sqrt(s2 * np.diag(root.T @ root))
+    np.testing.assert_allclose(sd, [2.7070075241, 7.2668688436e-6], rtol=1e-8)
+
+
+# -------------------------------------------------------------------------- triangles
+
+
+def test_lower_root_keeps_the_product():
+    rng = np.random.default_rng(0)
+    for shape in [(6, 6), (3, 6), (9, 6)]:
+        F = rng.normal(size=shape)
+        L = _linalg.lower(F)
+        k, p = L.shape
+        assert k == min(shape)
+        for i in range(k):
+            assert not L[i, p - k + i + 1 :].any()
+        np.testing.assert_allclose(L.T @ L, F.T @ F, atol=1e-12)
+
+
+def test_panels_multiply_triangles_longer_than_one_panel(monkeypatch):
+    monkeypatch.setattr(_linalg, "PANEL", 4)
+    rng = np.random.default_rng(1)
+    for k, p in [(11, 11), (6, 11)]:
+        F = _linalg.lower(rng.normal(size=(k, p)))
+        M = rng.normal(size=(p, 5))
+        np.testing.assert_allclose(_linalg.times(F, M), F @ M, atol=1e-13)
+        np.testing.assert_allclose(
+            _linalg.squared_norms(F, M), ((F @ M) ** 2).sum(axis=0), atol=1e-12
+        )
+
+
+def test_leave_one_out_solves_and_says_so_where_it_cannot():
+    rng = np.random.default_rng(2)
+    B = rng.normal(size=(5, 2, 2)) * 0.3
+    H = B @ B.transpose(0, 2, 1)
+    e = rng.normal(size=(2, 5))
+    loo = leave_one_out(e, H)
+    for i in range(5):
+        np.testing.assert_allclose(
+            loo[:, i], np.linalg.solve(np.eye(2) - H[i], e[:, i]), rtol=1e-12
+        )
+    alone = np.array([[[1.0]], [[0.5]]])
+    assert leave_one_out(np.ones((1, 2)), alone)[0].tolist() == [np.inf, 2.0]
+    capped = leave_one_out(np.ones((1, 2)), alone, cap=0.9)[0]
+    np.testing.assert_allclose(capped, [10.0, 2.0])
