@@ -8,22 +8,18 @@ the distribution of the training inputs. Of these it takes
 - CI: the share of test points whose true mean lies in the confidence interval;
 - PI: the probability that a new observation, N(true mean, sd^2), lies in the
   prediction interval: computed, not drawn;
-- widths, in standard deviations of y; unbounded ones count as infinite and covering;
-- the warnings of fit and prediction.
+- widths, in standard deviations of y; unbounded ones count as infinite and covering.
 
 Standard errors are those between replicates. Cells with bars report each as met or
 MISSED; those without are for contrast, and some of them show a formula that fails.
 
-Replicate k has the same random stream in every cell, so that cells of equal data
-differ by their parameters alone, and results depend neither on the number of workers
-nor on which cells or how many replicates are run.
-
-Usage::
+Replicate k has the same random stream in every cell, whichever are run and by however
+many workers: cells of equal data differ by their parameters alone.
 
     python benchmarks/coverage.py                                # everything
     python benchmarks/coverage.py --cells sinc --replicates 40   # a quick look
 
-Writes coverage.md and coverage.csv into ``benchmarks/results``, or ``--output``.
+write coverage.md and coverage.csv into ``benchmarks/results``, or ``--output``.
 """
 
 import argparse
@@ -36,7 +32,6 @@ from typing import NamedTuple
 
 import joblib
 import numpy as np
-import scipy
 import sklearn
 from scipy import stats
 from sklearn.datasets import make_friedman1
@@ -47,9 +42,8 @@ from threadpoolctl import threadpool_limits
 import sklearn_nnci
 from sklearn_nnci.exceptions import InferenceWarning, NotAtMinimumWarning
 
-SEED = 20250
-LEVEL = 0.95
-N_TEST = 100
+SEED, LEVEL, N_TEST = 20250, 0.95, 100
+RESULTS = Path(__file__).parent / "results"
 
 
 def friedman(rng, n, *, d, sd=1.0):
@@ -122,8 +116,8 @@ def replicate(cell, seed):
         net.fit(X[: cell.n], (y - location) / scale)
         n_fit = len(caught)
         prediction = net.get_prediction(X[cell.n :])
-    ci, pi = (prediction.conf_int(LEVEL, obs=obs) for obs in (False, True))
-    raised = [w.category for w in caught[:n_fit]]
+    ci, pi = prediction.conf_int(LEVEL), prediction.conf_int(LEVEL, obs=True)
+    raised = {w.category for w in caught[:n_fit]}
     return dict(
         ci=np.mean((ci[:, 0] <= truth) & (truth <= ci[:, 1])),
         pi=np.mean(np.diff(stats.norm.cdf((pi - truth[:, None]) / sd))),
@@ -138,9 +132,8 @@ def replicate(cell, seed):
 def summarise(cell, records):
     """Return one row of the table."""
     columns = {key: np.array([r[key] for r in records]) for key in records[0]}
-    row = dict(cell=cell.name, data=cell.data, n=cell.n)
+    row = dict(cell=cell.name, data=cell.data, n=cell.n, replicates=len(records))
     row["parameters"] = " ".join(f"{k}={v}" for k, v in cell.parameters.items())
-    row["replicates"] = len(records)
     for key in ("ci", "pi"):
         row[key] = columns[key].mean()
         row[f"{key}_se"] = columns[key].std(ddof=1) / np.sqrt(len(records))
@@ -158,8 +151,8 @@ def summarise(cell, records):
 
 def versions():
     """Return what the numbers depend on."""
-    packages = (sklearn_nnci, sklearn, np, scipy)
-    return {p.__name__: p.__version__ for p in packages} | {"seed": SEED}
+    modules = (sklearn_nnci, sklearn, np)
+    return {m.__name__: m.__version__ for m in modules} | {"seed": SEED}
 
 
 def markdown(rows):
@@ -182,8 +175,7 @@ def main():
     parser.add_argument("--cells", default="", help="part of a cell's name or data")
     parser.add_argument("--replicates", type=int, default=100, help="per cell")
     parser.add_argument("--jobs", type=int, default=-1, help="worker processes")
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--output", type=Path, default=results, help="folder to write")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write")
     options = parser.parse_args()
     cells = [c for c in CELLS if options.cells in f"{c.name}, {c.data}"]
     if not cells:

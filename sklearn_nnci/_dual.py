@@ -10,8 +10,12 @@ identity turns A^-1 into universal kriging with trend B:
     a = J A^-1 j = C^-T (z + Q r)                       (the linear smoother),
     I - J A^-1 J' = C^-T (I - Q Q') C^-1 = P.
 
-Neither J nor anything of size p x p is built. The first line subtracts: it loses
-eps |j_a|^2 / lambda, so lambda must not be negligible beside K (`Dual.cancels`).
+Neither J nor anything of size p x p is built. The variance is a difference: it
+loses eps |j_a|^2 / lambda. Where that matters it is computed as a sum of squares,
+
+    j'A^-1 j = a'a + |j_a - J_a'a|^2 / lambda,
+
+and lambda must not be negligible beside K (`Dual.cancels`).
 """
 
 from typing import NamedTuple
@@ -22,11 +26,15 @@ from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
 from sklearn_nnci import _jacobian, _linalg
+from sklearn_nnci._chunks import row_slices
 from sklearn_nnci._network import Network, pack, unpack
 from sklearn_nnci._rows import Penalty, Rows
 
 # Below this share of the mean diagonal of K, fewer than seven digits are left.
 NEGLIGIBLE = 1e-9
+# Below this share of the first term of j'A^-1 j, its subtraction has lost ten digits
+# and the sum of squares is computed instead.
+LOSSY = 1e-6
 TILE = 512
 
 
@@ -58,7 +66,7 @@ class Dual(NamedTuple):
 
     def columns(self, n_free):
         """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
-        return _jacobian.intercept_columns(self.factors, n_free).reshape(n_free, -1).T
+        return _jacobian.intercept_columns(self.factors, n_free).T
 
     def rank(self):
         """Return rank J, from the eigenvalues of J J'."""
@@ -216,25 +224,46 @@ class DualPosterior(NamedTuple):
         """Return the variance of each f_k(x), (m, n); infinite where it is lost."""
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        diagonal = np.einsum("nkk->kn", _jacobian.kernel_diagonal(F, len(jb))).ravel()
-        diagonal = diagonal / self.penalty.strength
-        v = diagonal - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
-        lost = self._lost(v, diagonal, jb)
+        prior = np.einsum("nkk->kn", _jacobian.kernel_diagonal(F, len(jb))).ravel()
+        prior = prior / self.penalty.strength
+        v = prior - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
+        few = np.flatnonzero(v < LOSSY * prior)
+        if few.size:
+            a = self.kriging.smoother(z[:, few], r[:, few])
+            left = self._left_to_penalty(F, few, a)
+            v[few] = (a * a).sum(axis=0) + (left * left).sum(axis=0)
         if self._isotropic:
             v *= self.prior
         else:
             a = self.kriging.smoother(z, r)
-            mixed = self._mix(a)
-            v = np.einsum("ij,ij->j", a, mixed) + self.prior * (
-                v - np.einsum("ij,ij->j", a, a)
-            )
-        return np.where(lost, np.inf, v).reshape(F.shape[1:])
+            squares = np.einsum("ij,ij->j", a, a)
+            v = np.einsum("ij,ij->j", a, self._mix(a)) + self.prior * (v - squares)
+        return np.where(self._lost(jb), np.inf, v).reshape(F.shape[1:])
 
     def covariance(self, F):
         """Return the covariance of all f_k(x), (m n, m n), and which are lost."""
         k, jb = self._query(F)
-        among = _jacobian.kernel(F, F, len(jb)) / self.penalty.strength
-        return self._covariance(k, jb, among)
+        z, r = self.kriging.whiten(k, jb)
+        prior = _jacobian.kernel(F, F, len(jb)) / self.penalty.strength
+        V = prior - z.T @ z + r.T @ r
+        if (np.diag(V) < LOSSY * np.diag(prior)).any():
+            a = self.kriging.smoother(z, r)
+            left = self._left_to_penalty(F, slice(None), a)
+            V = a.T @ a + left.T @ left
+        return self._combine(z, r, V), self._lost(jb)
+
+    def _left_to_penalty(self, F, columns, a):
+        """Return (j_a - J_a'a) / sqrt(lambda), so that v = a'a + its squared norm.
+
+        Nothing cancels here, but it costs n p a column where the rest costs n^2.
+        """
+        (p, m, _), n_free = F.shape, self.penalty.n_free
+        left = _jacobian.dense(F).reshape(p, -1)[:, columns]
+        n = len(self.rows.weight)
+        for part in row_slices(n, 8 * p * m):
+            Jt = _jacobian.dense(_take(self.factors, part)).reshape(p, -1)
+            left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
+        return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
     def parameter_covariance(self):
         """Return the covariance of theta, (p, p): that of the unit queries."""
@@ -242,9 +271,10 @@ class DualPosterior(NamedTuple):
         p, n_free = len(Jt), self.penalty.n_free
         k = Jt.reshape(p, -1).T / self.penalty.strength
         k[:, p - n_free :] = 0.0
-        among = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
+        prior = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
         jb = np.eye(n_free, p, p - n_free)
-        return self._covariance(k, jb, np.diag(among))[0]
+        z, r = self.kriging.whiten(k, jb)
+        return self._combine(z, r, np.diag(prior) - z.T @ z + r.T @ r)
 
     def state(self):
         """Return what `restore` needs, as plain arrays and numbers."""
@@ -266,26 +296,22 @@ class DualPosterior(NamedTuple):
     def _query(self, F):
         n_free = self.penalty.n_free
         k = _jacobian.kernel(self.factors, F, n_free) / self.penalty.strength
-        return k, _jacobian.intercept_columns(F, n_free).reshape(n_free, -1)
+        return k, _jacobian.intercept_columns(F, n_free)
 
     def _mix(self, a):
         """Return (Sigma x I) a."""
         blocks = a.reshape(len(self.Sigma), -1, a.shape[1])
         return np.einsum("kl,lic->kic", self.Sigma, blocks).reshape(a.shape)
 
-    def _lost(self, v, diagonal, jb):
-        """Return which columns leave the span, or drown in the subtraction."""
-        drowned = v < 100 * np.finfo(float).eps * diagonal
-        return drowned | _linalg.lost(self.kriging.basis, self.kriging.tolerance, jb)
+    def _lost(self, jb):
+        return _linalg.lost(self.kriging.basis, self.kriging.tolerance, jb)
 
-    def _covariance(self, k, jb, among):
-        z, r = self.kriging.whiten(k, jb)
-        V = among - z.T @ z + r.T @ r
-        lost = self._lost(np.diag(V), np.diag(among), jb)
+    def _combine(self, z, r, V):
+        """Return the covariance from V = J_q A^-1 J_q' and the whitened queries."""
         if self._isotropic:
-            return self.prior * V, lost
+            return self.prior * V
         a = self.kriging.smoother(z, r)
-        return a.T @ self._mix(a) + self.prior * (V - a.T @ a), lost
+        return a.T @ self._mix(a) + self.prior * (V - a.T @ a)
 
 
 def restore(network, state):

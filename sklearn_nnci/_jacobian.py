@@ -89,8 +89,10 @@ def adjoint(F, r):
 
 
 def intercept_columns(F, n_columns):
-    """Return the last `n_columns` rows of Jt, (n_columns, m, n): intercepts' part."""
-    return np.concatenate(F.deltas, axis=0)[-n_columns:]
+    """Return the last `n_columns` rows of Jt, those of intercepts, (n_columns, m n)."""
+    _, m, n = F.shape
+    columns = np.concatenate(F.deltas, axis=0)
+    return columns[len(columns) - n_columns :].reshape(n_columns, m * n)
 
 
 def kernel(F, G, n_free):

@@ -100,7 +100,7 @@ def rank_of(s, shape):
 
     The rule is numpy's: above eps max(shape) times the largest.
     """
-    floor = np.finfo(float).eps * max(shape) * s[0]
+    floor = np.finfo(float).eps * max(shape) * s.max(initial=0.0)
     return int(np.sum(s > floor))
 
 

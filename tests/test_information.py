@@ -151,7 +151,7 @@ def test_reduction_does_not_depend_on_chunks(monkeypatch):
 
 def mp_jacobian(network, X):
     """J (n, p) of a tanh network with one hidden layer, in 60 digits."""
-    (W1, W2), (b1, b2) = network.coefs, network.intercepts
+    (W1, W2), (b1, _) = network.coefs, network.intercepts
     h, rows = len(b1), []
     for x in X:
         x = [mpmath.mpf(float(v)) for v in x]
