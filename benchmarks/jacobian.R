@@ -1,8 +1,8 @@
-# Time numDeriv::jacobian for a tanh network; called by jacobian.py.
+# Time numDeriv::jacobian for a tanh network with one hidden layer; see jacobian.py.
 #
-#   Rscript jacobian.R DIRECTORY METHOD UNITS...
+#   Rscript jacobian.R DIRECTORY METHOD INPUTS UNITS
 #
-# DIRECTORY holds float64 files: theta (weights, C order, then intercepts) and X
+# DIRECTORY holds float64 files: theta (weights in C order, then intercepts) and X
 # (row after row). Writes J, column after column; prints CPU seconds of the one call.
 # Without arguments, prints versions.
 library(numDeriv)
@@ -13,29 +13,23 @@ if (!length(args)) {
       ", BLAS of R ", basename(extSoftVersion()[["BLAS"]]), sep = "")
   quit()
 }
-units <- as.integer(args[-(1:2)])
+d <- as.integer(args[3])
+h <- as.integer(args[4])
 doubles <- function(name) {
   path <- file.path(args[1], name)
   readBin(path, "double", file.size(path) / 8)
 }
 
-network <- function(theta, A) {
-  weight <- 0
-  bias <- sum(head(units, -1) * units[-1])
-  for (l in seq_along(units)[-1]) {
-    size <- units[l] * units[l - 1]
-    W <- matrix(theta[weight + seq_len(size)], units[l])  # C order: the transpose
-    A <- W %*% A + theta[bias + seq_len(units[l])]
-    if (l < length(units)) A <- tanh(A)
-    weight <- weight + size
-    bias <- bias + units[l]
-  }
-  A[1, ]
+outputs <- function(theta, Xt) {
+  W <- matrix(theta[1:(d * h)], h)  # C order of W is column order of W'
+  v <- theta[d * h + 1:h]
+  b <- theta[d * h + h + 1:h]
+  as.vector(v %*% tanh(W %*% Xt + b)) + theta[d * h + 2 * h + 1]
 }
 
 theta <- doubles("theta")
-A <- matrix(doubles("X"), units[1])
-warm <- jacobian(network, theta, args[2], A = A[, 1:2])  # compiles the functions
-seconds <- system.time(J <- jacobian(network, theta, args[2], A = A))
+Xt <- matrix(doubles("X"), d)
+warm <- jacobian(outputs, theta, args[2], Xt = Xt[, 1:2])  # compiles the functions
+seconds <- system.time(J <- jacobian(outputs, theta, args[2], Xt = Xt))
 writeBin(as.vector(J), file.path(args[1], "J"))
 cat(seconds[["user.self"]] + seconds[["sys.self"]])

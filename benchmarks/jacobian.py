@@ -1,42 +1,30 @@
-"""Analytic against numerical Jacobians of a network.
+"""Analytic against numerical Jacobians of a network: what the chain rule saves.
 
-An interval needs the derivative of the output by every weight. The chain rule gives
-all of them for one pass forward and one back; differences take one or more passes
-per parameter, and lose digits. This measures both costs, and how far the analytic
-Jacobian is from the mere writing of its entries.
+It gives the derivatives by all weights for one pass forward and one back; differences
+take one or more passes per weight, each vectorised over the rows, and lose digits.
+Times are ratios of median CPU times on one thread, input checks included; the methods
+take turns, so that a busy machine slows all alike. Errors refer to the formula row by
+row in long double, which the complex step, without a chain rule, confirms.
 
-Times are ratios of median CPU times on one thread; the methods take turns, so that a
-busy machine slows all alike. Each pass of a numerical method is vectorised over the
-rows. Errors are relative to the largest entry; their reference is the chain rule row
-by row in long double, which shares no code with the package, and which the complex
-step, without a chain rule, confirms.
-
-    python benchmarks/jacobian.py
-
-takes a few minutes and writes results/jacobian.md. numdifftools, and R with numDeriv,
-take part if installed.
+`python benchmarks/jacobian.py` takes a few minutes and writes results/jacobian.md.
+numdifftools, and R with numDeriv, take part if installed.
 """
 
 import os
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-os.environ.update(dict.fromkeys(THREADS, "1"))  # before NumPy; R inherits them
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # R's as well
 
-import statistics
 import subprocess
-import sys
 import tempfile
 import timeit
 import warnings
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 import scipy
 import sklearn
-from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_nnci import MLPRegressorCI
 
@@ -44,85 +32,68 @@ try:
     import numdifftools
 except ImportError:
     numdifftools = None
+    print("Skipped: numdifftools is not installed.")
 
 HERE = Path(__file__).parent
-EPS = np.finfo(float).eps
+RSCRIPT = ["Rscript", HERE / "jacobian.R"]
 STEPS = {
-    "two-point differences": EPS ** (1 / 2),
-    "central differences": EPS ** (1 / 3),
+    "two-point differences": np.finfo(float).eps ** (1 / 2),
+    "central differences": np.finfo(float).eps ** (1 / 3),
     "complex step": 2.0**-100 * 1j,
 }
 TEXT = """\
 # Analytic against numerical Jacobians
 
-tanh networks with 10 inputs, one hidden layer and one output; 1000 rows; one thread.
-Time as a multiple of the analytic Jacobian's (number of repeats), and largest error
-over largest entry, against a reference of {} bits.
+tanh networks 10-10-1 and 10-100-1, 1000 rows, one thread. Time as a multiple of the
+analytic Jacobian's (repeats), and largest error over largest entry ({}-bit reference).
 
-| | time, p = {} | error | time, p = {} | error |
+| | time, p = 121 | error | time, p = 1201 | error |
 |---|---:|---:|---:|---:|
 {}
 
-Time of the analytic Jacobian of 256 rows over that of copying as many bytes (31
-repeats): {}.
-
-{}.
+- Time at 256 rows over that of copying as many bytes (31 repeats): {}.
+- {}.
 """
+digits = partial(np.format_float_positional, precision=2, fractional=False, trim="-")
 
 
-def fitted(units, n_rows):
-    """Return an estimator, shortly trained on random data, and their rows."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n_rows, units[0]))
-    y = np.sin(X @ rng.standard_normal(units[0])) + 0.1 * rng.standard_normal(n_rows)
-    network = {"hidden_layer_sizes": units[1:-1], "activation": "tanh"}
-    training = {"solver": "lbfgs", "max_iter": 30, "random_state": 0}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return MLPRegressorCI(covariance=None, **network, **training).fit(X, y), X
+def fitted(n_inputs, hidden, n_rows):
+    """Return an estimator after short training, and its random rows."""
+    X = np.random.default_rng(0).standard_normal((n_rows, n_inputs))
+    network = {"hidden_layer_sizes": hidden, "activation": "tanh", "random_state": 0}
+    est = MLPRegressorCI(covariance=None, solver="lbfgs", max_iter=30, **network)
+    return est.fit(X, np.sin(X.sum(axis=1))), X
 
 
-def reference(est, X):
-    """Return the Jacobian by the chain rule, one row at a time, in long double."""
-    coefs = [W.astype(np.longdouble) for W in est.coefs_]
-    intercepts = [b.astype(np.longdouble) for b in est.intercepts_]
-    rows = []
+def reference(theta, X, h):
+    """Return the Jacobian of f = v' tanh(W'x + b) + c in long double."""
+    d, rows = X.shape[1], []
+    W, v, b, _ = np.split(theta.astype(np.longdouble), np.cumsum([d * h, h, h]))
     for x in X.astype(np.longdouble):
-        activations = [x]
-        for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):
-            activations.append(np.tanh(activations[-1] @ W + b))
-        delta, weights, biases = np.ones(1, np.longdouble), [], []
-        for W, a in zip(coefs[::-1], activations[::-1], strict=True):
-            weights.insert(0, np.outer(a, delta).ravel())
-            biases.insert(0, delta)
-            delta = (W @ delta) * (1 - a * a)
-        rows.append(np.concatenate(weights + biases))
+        a = np.tanh(x @ W.reshape(d, h) + b)
+        delta = v * (1 - a * a)
+        rows.append(np.concatenate([np.outer(x, delta).ravel(), a, delta, [1]]))
     return np.array(rows)
 
 
-def outputs(theta, units, At):
-    """Return f (n,) of the columns of `At` at packed parameters, real or complex."""
-    weight, bias = 0, np.dot(units[:-1], units[1:])
-    for layer, (i, j) in enumerate(pairwise(units), start=2):
-        At = theta[weight : weight + i * j].reshape(i, j).T @ At
-        At += theta[bias : bias + j, None]
-        if layer < len(units):
-            np.tanh(At, out=At)
-        weight, bias = weight + i * j, bias + j
-    return At[0]
+def outputs(theta, Xt, h):
+    """Return f (n,) of the columns of `Xt` (d, n); `theta` is real or complex."""
+    W, v, b, c = np.split(theta, np.cumsum([len(Xt) * h, h, h]))
+    a = W.reshape(-1, h).T @ Xt
+    a += b[:, None]
+    return v @ np.tanh(a, out=a) + c
 
 
 def differences(f, theta, method):
     """Return the Jacobian; a complex step is a two-point difference, imaginary."""
-    steps = STEPS[method] * np.maximum(1, np.abs(theta))
-    shifted, base, columns = theta.astype(steps.dtype), f(theta), []
-    for i, (value, step) in enumerate(zip(theta, steps, strict=True)):
-        central = method == "central differences"
-        shifted[i] = low = value - step if central else value
+    steps, central = STEPS[method] * np.maximum(1, abs(theta)), "central" in method
+    base, columns = f(theta), []
+    for i, step in enumerate(steps):
+        shifted = theta.astype(steps.dtype)
+        shifted[i] = low = theta[i] - central * step
         below = f(shifted) if central else base
-        shifted[i] = high = value + step
+        shifted[i] = high = theta[i] + step
         columns.append(((f(shifted) - below) / (high - low)).real)
-        shifted[i] = value
     return np.array(columns).T
 
 
@@ -136,18 +107,13 @@ def timed(function):
     return seconds, result
 
 
-def r(*arguments):
-    """Return what the R script prints."""
-    command = ["Rscript", HERE / "jacobian.R", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def timed_in_r(method, theta, units, X):
+def timed_in_r(method, theta, X, h):
     """Return (CPU seconds of the call in R, Jacobian) of numDeriv."""
     with tempfile.TemporaryDirectory() as directory:
         theta.tofile(Path(directory, "theta"))
         X.tofile(Path(directory, "X"))
-        seconds = float(r(directory, method, *units))
+        command = [*RSCRIPT, directory, method, str(X.shape[1]), str(h)]
+        seconds = float(subprocess.check_output(command, text=True))
         return seconds, np.fromfile(Path(directory, "J")).reshape(theta.size, -1).T
 
 
@@ -159,68 +125,53 @@ def interleaved(methods):
             if turn < repeats:
                 elapsed, results[name] = run()
                 seconds[name].append(elapsed)
-    return {name: (statistics.median(seconds[name]), results[name]) for name in methods}
+    return {name: (np.median(seconds[name]), results[name]) for name in methods}
 
 
-def against_numerical(units, with_r):
-    """Return p and {method: its cells of the table}."""
-    est, X = fitted(units, 1000)
+def against_numerical(h, r):
+    """Return {method: its table cells} for `h` hidden units; `r` is empty without R."""
+    est, X = fitted(10, h, 1000)
     theta = np.concatenate([a.ravel() for a in (*est.coefs_, *est.intercepts_)])
-    f = partial(outputs, units=units, At=np.ascontiguousarray(X.T))
-    few, one = (7, 5) if theta.size < 1000 else (5, 1)
+    f = partial(outputs, Xt=np.ascontiguousarray(X.T), h=h)
     methods = {"analytic": (partial(timed, partial(est.jacobian, X)), 15)}
-    for name in STEPS:
-        methods[name] = partial(timed, partial(differences, f, theta, name)), few
-    if numdifftools and theta.size < 1000:
-        function = partial(numdifftools.Jacobian(f), theta)
-        methods["numdifftools"] = partial(timed, function), few
-    for kind, repeats in [("Richardson", one), ("simple", 5)] if with_r else []:
-        run = partial(timed_in_r, kind, theta, units, X)
-        methods[f"R numDeriv, {kind}"] = run, repeats
-    exact, cells, measured = reference(est, X), {}, interleaved(methods)
+    numerical = {name: partial(differences, f, theta, name) for name in STEPS}
+    if numdifftools and h < 100:
+        numerical["numdifftools"] = partial(numdifftools.Jacobian(f), theta)
+    methods |= {name: (partial(timed, run), 7) for name, run in numerical.items()}
+    for kind, n in [("Richardson", 5 if h < 100 else 1), ("simple", 5)] * len(r):
+        methods[f"R numDeriv, {kind}"] = partial(timed_in_r, kind, theta, X, h), n
+    exact, cells, measured = reference(theta, X, h), {}, interleaved(methods)
     for name, (seconds, J) in measured.items():
-        error = np.abs(J - exact).max() / np.abs(exact).max()
         ratio = digits(seconds / measured["analytic"][0])
+        error = np.abs(J - exact).max() / np.abs(exact).max()
         cells[name] = f"{ratio} ({methods[name][1]}) | {error:.1e}"
-    return theta.size, cells
+    return cells
 
 
-def against_copy(units):
+def against_copy(n_inputs, hidden):
     """Return, in words, the time of a Jacobian over that of a copy."""
-    est, X = fitted(units, 256)
-    source = est.jacobian(X)
-    functions = partial(est.jacobian, X), partial(np.copyto, source.copy("K"), source)
-    methods = {i: (partial(timed, run), 31) for i, run in enumerate(functions)}
-    (jacobian, _), (copy, _) = interleaved(methods).values()
-    return f"{digits(jacobian / copy)} at p = {source.shape[1]}"
-
-
-def digits(x):
-    """Return x to two significant digits, without exponent."""
-    return f"{float(f'{x:.1e}'):,.{int(x < 9.95)}f}"
+    est, X = fitted(n_inputs, hidden, n_rows=256)
+    J = est.jacobian(X)
+    functions = partial(est.jacobian, X), partial(np.copyto, J.copy("K"), J)
+    runs = {function: (partial(timed, function), 31) for function in functions}
+    (analytic, _), (copy, _) = interleaved(runs).values()
+    return f"{digits(analytic / copy)} at p = {J.shape[1]}"
 
 
 def main():
-    """Measure, print and write."""
+    warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
     modules = [np, scipy, sklearn, *filter(None, [numdifftools])]
     versions = [f"{module.__name__} {module.__version__}" for module in modules]
-    if not numdifftools:
-        print("Without numdifftools: not installed.", file=sys.stderr)
     try:
-        versions.append(r())
-        with_r = True
+        versions.append(subprocess.check_output(RSCRIPT, text=True))
     except (OSError, subprocess.CalledProcessError):
-        print("Without R: no Rscript, or no package numDeriv.", file=sys.stderr)
-        with_r = False
-    small, left = against_numerical((10, 10, 1), with_r)
-    large, right = against_numerical((10, 100, 1), with_r)
+        print("Skipped: R, as there is no Rscript or no package numDeriv.")
+    left, right = (against_numerical(h, versions[len(modules) :]) for h in (10, 100))
     rows = [f"| {name} | {left[name]} | {right.get(name, '|')} |" for name in left]
-    copies = map(against_copy, [(10, 10, 1), (10, 100, 1), (20, 50, 50, 1)])
-    bits, copies = np.finfo(np.longdouble).nmant + 1, ", ".join(copies)
-    versions = ", ".join(versions)
-    text = TEXT.format(bits, small, large, "\n".join(rows), copies, versions)
+    copies = [against_copy(*net) for net in [(10, 10), (10, 100), (20, (50, 50))]]
+    lists = "\n".join(rows), ", ".join(copies), ", ".join(versions)
+    text = TEXT.format(np.finfo(np.longdouble).nmant + 1, *lists)
     print(text)
-    (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "jacobian.md").write_text(text)
 
 

@@ -130,7 +130,6 @@ NETWORKS = {
 )
 @pytest.mark.parametrize("size", NETWORKS)
 @pytest.mark.parametrize("m", [1, 2])
-@pytest.mark.filterwarnings("ignore::sklearn_nnci.exceptions.InferenceWarning")
 def test_weight_k_is_k_equal_rows(size, covariance, noise, m):
     hidden, n, d, alpha = NETWORKS[size].values()
     X, y = sine_data(n=n, d=d, m=m, noise=2.0)
@@ -146,8 +145,11 @@ def test_weight_k_is_k_equal_rows(size, covariance, noise, m):
         network, np.repeat(X, k, axis=0), np.repeat(y, k, axis=0), **parameters
     )
     one, two = weighted.get_prediction(X[:9]), repeated.get_prediction(X[:9])
-    np.testing.assert_allclose(one.se_mean, two.se_mean, rtol=1e-9)
-    np.testing.assert_allclose(one.se_obs, two.se_obs, rtol=1e-9)
+    # At the end of its range lambda is 1e-8 of the Gram matrix, and eight digits gone.
+    boundary = "EvidenceBoundary" in str(weighted.inference_.warnings)
+    rtol = 1e-6 if boundary else 1e-9
+    np.testing.assert_allclose(one.se_mean, two.se_mean, rtol=rtol)
+    np.testing.assert_allclose(one.se_obs, two.se_obs, rtol=rtol)
     np.testing.assert_allclose(one.dof, two.dof, rtol=1e-9)
     assert weighted.inference_.n_samples == k.sum()
 
@@ -187,7 +189,6 @@ def dense_reference(model, X, Y, Xq, covariance, noise):
 @pytest.mark.parametrize("noise", ["residual", "loo"])
 @pytest.mark.parametrize("covariance", ["least_squares", "bayesian", "frequentist"])
 @pytest.mark.parametrize("size, m", [("primal", 1), ("primal", 2), ("dual", 3)])
-@pytest.mark.filterwarnings("ignore::sklearn_nnci.exceptions.InferenceWarning")
 def test_equals_the_dense_formulas(size, m, covariance, noise):
     hidden, n, d, alpha = NETWORKS[size].values()
     X, Y = sine_data(n=n, d=d, m=m, noise=0.3)

@@ -1,0 +1,48 @@
+"""scikit-learn's own checks, and its own tests with this class in the parent's place."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
+
+ESTIMATORS = [
+    MLPRegressorCI(max_iter=100),
+    MLPRegressorCI(max_iter=100, solver="lbfgs"),
+    MLPRegressorCI(max_iter=50, hidden_layer_sizes=(3,), covariance="least_squares"),
+    TransformedTargetRegressorCI(MLPRegressorCI(max_iter=50, random_state=0)),
+]
+
+
+@pytest.mark.filterwarnings("default")
+@parametrize_with_checks(ESTIMATORS)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+def test_scikit_learns_own_tests_pass_in_the_parents_place(tmp_path):
+    folder = Path(
+        find_spec("sklearn.neural_network.tests").submodule_search_locations[0]
+    )
+    source = (folder / "test_mlp.py").read_text(encoding="utf-8")
+    line = "from sklearn.neural_network import MLPClassifier, MLPRegressor\n"
+    assert line in source
+    swapped = (
+        "from sklearn.neural_network import MLPClassifier\n"
+        "from sklearn_nnci import MLPRegressorCI as MLPRegressor\n"
+    )
+    # One test takes a fixture from scikit-learn's conftest.
+    fixture = "\n\n@pytest.fixture\ndef global_random_seed():\n    return 42\n"
+    test = tmp_path / "test_mlp.py"
+    test.write_text(source.replace(line, swapped) + fixture, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "passed" in run.stdout

@@ -1,0 +1,130 @@
+"""The evidence, against the density of its model and by its invariances."""
+
+import numpy as np
+import pytest
+from cases import Case, sine_data
+from scipy import optimize, stats
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_nnci import MLPRegressorCI, _dual, _information
+from sklearn_nnci._evidence import maximise
+from sklearn_nnci._rows import Rows
+
+
+def log_density(K, t, w, strength, noise, b0):
+    covariance = noise * (np.diag(1 / w) + K / strength)
+    return stats.multivariate_normal(np.full(len(t), b0), covariance).logpdf(t)
+
+
+def model(seed=0, n=40, p=15):
+    rng = np.random.default_rng(seed)
+    J = rng.normal(size=(n, p))
+    t = J @ rng.normal(size=p) * 0.7 + 3.0 + rng.normal(size=n)
+    return J, t, rng
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_is_the_maximum_of_the_density(weighted):
+    J, t, rng = model()
+    w = rng.integers(1, 4, len(t)).astype(float) if weighted else np.ones(len(t))
+    root = np.sqrt(w)
+    K = (root[:, None] * J) @ (root[:, None] * J).T
+    found = maximise(K, root[:, None], root * t, w.sum())
+    # Rows of weight k are k rows, so that the density is that of all of them.
+    J, t = (np.repeat(a, w.astype(int), axis=0) for a in (J, t))
+
+    def cost(x):
+        strength, noise = np.exp(x[:2])
+        return -log_density(J @ J.T, t, np.ones(len(t)), strength, noise, x[2])
+
+    best = optimize.minimize(
+        cost, [0.0, 0.0, t.mean()], method="Nelder-Mead",
+        options=dict(xatol=1e-9, fatol=1e-12, maxiter=5000),
+    )  # fmt: skip
+    strength, noise = np.exp(best.x[:2])
+    assert found.strength == pytest.approx(strength, rel=1e-5)
+    assert found.noise == pytest.approx(noise, rel=1e-5)
+    assert not found.boundary
+
+
+def test_constant_does_not_leak_where_the_gram_matrix_is_singular():
+    J, t, _ = model(p=4)
+    one = np.ones((len(t), 1))
+    found = maximise(J @ J.T, one, t, len(t))
+    moved = maximise(J @ J.T, one, t + 1e6, len(t))
+    assert moved.strength == pytest.approx(found.strength, rel=1e-6)
+    assert moved.noise == pytest.approx(found.noise, rel=1e-6)
+
+
+def test_boundaries_are_told():
+    rng = np.random.default_rng(0)
+    few = rng.normal(size=(200, 2))
+    curve = few @ [1.0, 2.0]
+    assert maximise(few @ few.T, np.ones((200, 1)), curve, 200).boundary == "lower"
+    orthogonal = rng.normal(size=200)
+    basis = np.linalg.qr(np.column_stack([np.ones(200), few]))[0]
+    orthogonal -= basis @ (basis.T @ orthogonal)
+    found = maximise(few @ few.T, np.ones((200, 1)), orthogonal, 200)
+    assert found.boundary == "upper"
+    nothing = maximise(few @ few.T, np.ones((200, 1)), np.ones(200), 200)
+    assert nothing.noise == pytest.approx(0.0, abs=1e-25)
+
+
+@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize("hidden", [(4,), (30,)])
+def test_routes_agree(hidden, m):
+    case = Case("tanh", hidden, n_outputs=m)
+    rng = case.rng
+    rows = Rows(
+        case.X,
+        rng.normal(size=(m, 40)),
+        rng.integers(1, 3, 40).astype(float),
+        np.ones(m),
+    )
+    found = [
+        maximise(*route.reduce_rows(case.network, rows).spectrum_parts(m), 40.0)
+        for route in (_information, _dual)
+    ]
+    np.testing.assert_allclose(found[0][:2], found[1][:2], rtol=1e-8)
+
+
+@pytest.mark.parametrize("hidden", [(4,), (60,)])
+def test_interval_does_not_depend_on_the_location_of_y(hidden):
+    X, y = sine_data(noise=0.3)
+    network = MLPRegressor(
+        hidden_layer_sizes=hidden, random_state=0, max_iter=100
+    ).fit(X, y)  # fmt: skip
+    here = MLPRegressorCI.from_estimator(network, X, y, covariance="evidence")
+    network.intercepts_[-1] = network.intercepts_[-1] + 10.0
+    there = MLPRegressorCI.from_estimator(network, X, y + 10.0, covariance="evidence")
+    ci, moved = (e.predict(X, return_ci=True)[1] for e in (here, there))
+    np.testing.assert_allclose(moved - 10.0, ci, rtol=1e-9, atol=1e-9)
+    assert there.inference_.penalty == pytest.approx(here.inference_.penalty, rel=1e-8)
+
+
+def test_evidence_is_the_ridge_posterior_of_the_linearised_network():
+    """Formula by formula: penalty, covariance, the step and b(x)^2 of ``auto``."""
+    X, y = sine_data(n=40, noise=0.3)
+    net = MLPRegressorCI(hidden_layer_sizes=(40,), random_state=0, max_iter=150)
+    net.fit(X, y)
+    report = net.inference_
+    assert report.method == "evidence"
+    assert report.dof == len(y) - 1
+    J, Jq = net.jacobian(X), net.jacobian(X[:6] + 0.1)
+    p = J.shape[1]
+    Lambda = report.penalty * (np.arange(p) < p - 1)
+    inverse = np.linalg.inv(J.T @ J + np.diag(Lambda))
+    theta = np.concatenate([a.ravel() for a in (*net.coefs_, *net.intercepts_)])
+    e = y - net.predict(X)
+    b = Jq @ inverse @ (J.T @ e - Lambda * theta)
+    v = report.noise_variance * np.einsum("np,pq,nq->n", Jq, inverse, Jq)
+    prediction = net.get_prediction(X[:6] + 0.1)
+    np.testing.assert_allclose(prediction.se_mean, np.sqrt(v + b**2), rtol=1e-7)
+    np.testing.assert_allclose(
+        prediction.se_obs, np.sqrt(report.noise_variance + v + b**2), rtol=1e-7
+    )
+    named = MLPRegressorCI.from_estimator(net, X, y, covariance="evidence")
+    np.testing.assert_allclose(
+        named.get_prediction(X[:6] + 0.1).se_mean, np.sqrt(v), rtol=1e-7
+    )
+    assert report.edf == pytest.approx(np.trace(J @ inverse @ J.T), rel=1e-9)

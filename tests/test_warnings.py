@@ -1,0 +1,179 @@
+"""Each warning: one fit that provokes it, one healthy fit that does not."""
+
+import warnings
+
+import numpy as np
+import pytest
+from cases import CONVERGED, sine_data
+
+from sklearn_nnci import MLPRegressorCI, exceptions
+
+HEALTHY = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=1e-3, **CONVERGED)
+
+
+def inference_warnings(action):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        action()
+    return [w for w in caught if issubclass(w.category, exceptions.InferenceWarning)]
+
+
+def fit_warns(X, y, sample_weight=None, **parameters):
+    net = MLPRegressorCI(**parameters)
+    caught = inference_warnings(lambda: net.fit(X, y, sample_weight))
+    return net, caught
+
+
+def test_a_healthy_fit_raises_none():
+    X, y = sine_data(n=200)
+    net, caught = fit_warns(X, y, **HEALTHY)
+    report = net.inference_
+    assert report.max_leverage < 0.8
+    assert report.press_ratio < 1.3
+    assert report.relative_offset < 0.3
+    assert caught == []
+    assert report.warnings == ()
+    assert inference_warnings(lambda: net.predict(X, return_ci=True)) == []
+
+
+PROVOKED = {
+    exceptions.NotAtMinimumWarning: dict(
+        hidden_layer_sizes=(3,), activation="tanh", max_iter=50, random_state=0
+    ),
+    exceptions.NoResidualDofWarning: dict(
+        hidden_layer_sizes=(100,), random_state=0, covariance="bayesian"
+    ),
+    exceptions.HighLeverageWarning: {
+        **HEALTHY, "hidden_layer_sizes": (12,), "covariance": "bayesian"
+    },
+    exceptions.OverfittedWarning: {
+        **HEALTHY, "hidden_layer_sizes": (12,), "covariance": "bayesian"
+    },
+    exceptions.SmoothingBiasWarning: dict(
+        hidden_layer_sizes=(100,), alpha=10.0, solver="lbfgs", random_state=0,
+        max_iter=2000, covariance="evidence",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PROVOKED, ids=lambda kind: kind.__name__)
+def test_provoked(kind):
+    X, y = sine_data(n=60)
+    net, caught = fit_warns(X, y, **PROVOKED[kind])
+    mine = [w for w in caught if w.category is kind]
+    assert len(mine) == 1
+    assert "Try" in str(mine[0].message)
+    assert mine[0].filename == __file__  # it points at the caller, not at us
+    assert any(text.startswith(kind.__name__) for text in net.inference_.warnings)
+
+
+def test_evidence_at_the_end_of_its_range():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    _, caught = fit_warns(
+        X, X[:, 0], hidden_layer_sizes=(), covariance="evidence", **CONVERGED
+    )
+    assert [w.category for w in caught] == [exceptions.EvidenceBoundaryWarning]
+    _, caught = fit_warns(
+        X, X[:, 0] + 0.3 * rng.normal(size=100), hidden_layer_sizes=(),
+        covariance="evidence", alpha=0.1, **CONVERGED,
+    )  # fmt: skip
+    assert caught == []
+
+
+def test_unbounded_intervals_where_no_degrees_of_freedom_are_left():
+    """Never zero, never nan: unbounded, for each formula that needs residuals."""
+    X, y = sine_data(n=40)
+    for covariance in ("least_squares", "bayesian", "frequentist"):
+        for noise in ("residual", "loo"):
+            net, caught = fit_warns(
+                X, y, random_state=0, covariance=covariance, noise=noise
+            )
+            assert [w.category for w in caught] == [exceptions.NoResidualDofWarning]
+            for flag in ("return_ci", "return_pi"):
+                interval = net.predict(X, **{flag: True})[1]
+                assert (interval == [-np.inf, np.inf]).all()
+            assert np.isinf(net.predict(X, return_std=True)[1]).all()
+            assert np.isinf(np.diag(net.predict(X, return_cov=True)[1])).all()
+            assert np.isinf(net.inference_.noise_variance)
+            with pytest.raises(ValueError, match=r"unbounded.*evidence"):
+                net.parameter_covariance()
+        # A known noise needs no residuals.
+        known, _ = fit_warns(X, y, random_state=0, covariance="bayesian", noise=0.01)
+        assert np.isfinite(known.predict(X, return_pi=True)[1]).all()
+
+
+def dead_unit(n=60):
+    """relu units, one of which wakes only far from the training rows."""
+    X, y = sine_data(n=n, d=1)
+    net = MLPRegressorCI(hidden_layer_sizes=(3,), solver="lbfgs", random_state=0)
+    net.set_params(covariance=None, max_iter=50).fit(X, y)
+    net.coefs_ = [np.array([[1.0, -1.0, 1.0]]), np.array([[0.5], [0.4], [0.7]])]
+    net.intercepts_ = [np.array([1.1, 0.9, -5.0]), np.array([0.0])]
+    return net.set_params(covariance="auto"), X, y
+
+
+@pytest.mark.parametrize("covariance", ["least_squares", "bayesian", "frequentist"])
+def test_query_outside_the_span_is_unbounded(covariance):
+    net, X, y = dead_unit()
+    net.set_params(covariance=covariance).fit_inference(X, y)
+    queries = np.array([[0.0], [4.9], [5.5], [50.0]])
+    caught = inference_warnings(lambda: net.predict(queries, return_ci=True))
+    assert [w.category for w in caught] == [exceptions.OutsideSpanWarning]
+    assert "2 of 4 rows" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    y_pred, ci = net.predict(queries, return_ci=True)
+    assert np.isinf(ci).all(axis=1).tolist() == [False, False, True, True]
+    assert np.isfinite(y_pred).all()
+    cov = net.predict(queries, return_cov=True)[1]
+    se = net.get_prediction(queries).se_mean
+    np.testing.assert_allclose(np.diag(cov), se**2, rtol=1e-8)
+    assert np.isnan(cov[0, 2]) and np.isfinite(cov[0, 1])
+    assert inference_warnings(lambda: net.predict(queries[:2], return_ci=True)) == []
+
+
+def test_evidence_bounds_a_query_that_wakes_a_dead_unit():
+    net, X, y = dead_unit()
+    net.set_params(covariance="evidence").fit_inference(X, y)
+    assert np.isfinite(net.predict([[50.0]], return_ci=True)[1]).all()
+
+
+@pytest.mark.parametrize(
+    "parameters, weight, reason",
+    [
+        (dict(loss="poisson"), None, "poisson"),
+        (dict(noise="validation"), None, "validation"),
+        (dict(), np.full(60, -1.0), "sample_weight"),
+    ],
+    ids=["poisson", "validation", "negative weights"],
+)
+def test_fit_succeeds_where_inference_cannot(parameters, weight, reason):
+    X, y = sine_data(n=60)
+    y = np.abs(y)
+    net, caught = fit_warns(
+        X, y, weight, hidden_layer_sizes=(3,), max_iter=5, random_state=0, **parameters
+    )
+    assert [w.category for w in caught] == [exceptions.InferenceUnavailableWarning]
+    assert np.isfinite(net.predict(X)).all()
+    with pytest.raises(ValueError, match=reason) as error:
+        net.predict(X, return_ci=True)
+    assert "fit_inference" in str(error.value)
+
+
+def test_too_much_memory_is_refused_before_it_is_spent(monkeypatch):
+    from sklearn_nnci import _fits
+
+    monkeypatch.setattr(_fits, "MAX_BYTES", 2**10)
+    X, y = sine_data(n=60)
+    net, caught = fit_warns(X, y, **HEALTHY)
+    assert [w.category for w in caught] == [exceptions.InferenceUnavailableWarning]
+    with pytest.raises(ValueError, match="GiB"):
+        net.predict(X, return_ci=True)
+
+
+def test_all_warnings_have_one_base_class_that_is_no_user_warning():
+    """scikit-learn's own tests turn UserWarning into errors around fits."""
+    for name in exceptions.__all__:
+        kind = getattr(exceptions, name)
+        assert issubclass(kind, exceptions.InferenceWarning)
+        assert not issubclass(kind, UserWarning)
