@@ -65,10 +65,15 @@ class InferenceMixin:
             self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True,
             y_numeric=True, reset=False,
         )  # fmt: skip
+        y = _training.target(y)
+        if y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the network has {self.n_outputs_}."
+            )
         seed, n_parameters = self.random_state, self._network().n_parameters
         known = isinstance(seed, Integral) and not self.warm_start
         random_state = _training.state_at_split(seed, n_parameters) if known else None
-        self._infer(X, _training.target(y), sample_weight, random_state)
+        self._infer(X, y, sample_weight, random_state)
         return self
 
     @classmethod

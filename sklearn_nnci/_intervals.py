@@ -33,6 +33,8 @@ def check_levels(confidence_level):
 class Prediction:
     """Predictions with their uncertainty, as `MLPRegressorCI.get_prediction` gives.
 
+    Intervals of any level, of the mean and of a new observation, and a table.
+
     Parameters
     ----------
     mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)

@@ -32,19 +32,40 @@ class MLPRegressorCI(InferenceMixin, MLPRegressor):
     ----------
     loss : {'squared_error', 'poisson'}, default='squared_error'
         As in the parent. Intervals are there for ``'squared_error'``.
-    hidden_layer_sizes, activation, solver :
-        As in the parent. Intervals describe minima, and ``'lbfgs'`` comes closest.
+    hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
+        As in the parent. ``()`` is a linear model.
+    activation, solver : str, default='relu', 'adam'
+        As in the parent. Intervals describe minima; ``'lbfgs'`` comes closest to one.
     alpha : float, default=0.0001
         As in the parent. The penalty in the information matrix is what the solver
         really minimised: alpha for ``'lbfgs'``, alpha times rows per batch for the
         others.
-    batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, \
-random_state, tol, verbose, warm_start, momentum, nesterovs_momentum :
+    batch_size : int, default='auto'
+        As in the parent.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        As in the parent.
+    learning_rate_init, power_t : float, default=0.001, 0.5
+        As in the parent.
+    max_iter : int, default=200
+        As in the parent.
+    shuffle : bool, default=True
+        As in the parent.
+    random_state : int, RandomState instance, default=None
         As in the parent. Inference draws no random numbers.
+    tol : float, default=1e-4
+        As in the parent.
+    verbose, warm_start : bool, default=False
+        As in the parent.
+    momentum : float, default=0.9
+        As in the parent.
+    nesterovs_momentum : bool, default=True
+        As in the parent.
     early_stopping : bool, default=False
         As in the parent. Rows held out did not train and do not count as data;
         they can measure the noise, ``noise='validation'``.
-    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun :
+    validation_fraction, beta_1, beta_2, epsilon : float, default=0.1, 0.9, 0.999, 1e-8
+        As in the parent.
+    n_iter_no_change, max_fun : int, default=10, 15000
         As in the parent.
     covariance : {'auto', 'least_squares', 'bayesian', 'frequentist', 'evidence'} \
 or None, default='auto'

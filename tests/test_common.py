@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, and its own tests with this class in the parent's place."""
+"""The checks of scikit-learn, and its own tests with our class as MLPRegressor."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
 ESTIMATORS = [
     MLPRegressorCI(max_iter=100),
     MLPRegressorCI(max_iter=100, solver="lbfgs"),
-    MLPRegressorCI(max_iter=50, hidden_layer_sizes=(3,), covariance="least_squares"),
+    MLPRegressorCI(max_iter=200, hidden_layer_sizes=(20,), covariance="least_squares"),
     TransformedTargetRegressorCI(MLPRegressorCI(max_iter=50, random_state=0)),
 ]
 
