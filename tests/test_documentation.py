@@ -1,0 +1,48 @@
+"""Every code block of the documentation runs, in the order it is read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))]
+
+
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+
+
+def test_there_are_blocks():
+    assert len(blocks(ROOT / "README.md")) >= 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_runs(page):
+    namespace = {"__name__": "documentation"}
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_commands_of_the_readme_are_targets():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text("utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_demo_draws_its_picture(tmp_path, capsys):
+    import runpy
+
+    demo = runpy.run_path(str(ROOT / "examples" / "diabetes.py"))
+    demo["main"](tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
+    out = capsys.readouterr().out
+    assert "10-fold cross-validation: 9" in out
+    assert str(tmp_path / "picture.png") in out
