@@ -27,7 +27,7 @@ types: .venv/installed  ## static types
 
 check: lint types test  ## what continuous integration runs
 
-coverage: .venv/installed  ## simulate the coverage of the intervals (hours)
+coverage: .venv/installed  ## simulate the coverage of the intervals (minutes)
 	$(BIN)/python benchmarks/coverage.py
 
 jacobian: .venv/installed  ## analytic against numerical Jacobians

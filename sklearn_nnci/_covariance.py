@@ -66,7 +66,8 @@ class Report(NamedTuple):
     press: float
     """Mean squared leave-one-out residual, in squared units of y."""
     press_ratio: float
-    """PRESS over RSS / (n - edf); nan where the latter is undefined."""
+    """The same, leverages capped at 0.9 so that no single row decides it, over
+    RSS / (n - edf); nan where the latter is undefined."""
     reason: str
     """Why this method, for ``"auto"``; else empty."""
     warnings: tuple = ()
@@ -209,7 +210,7 @@ def _report(fit, method, noise, Sigma, dof, offset, reason):
     """Return the `Report` of the fit in use."""
     information, scale = fit.information, fit.rows.scale
     several = len(dof) > 1
-    press = fit.deleted_noise()
+    press, capped = fit.deleted_noise(), fit.deleted_noise(LEVERAGE_CAP)
     s2 = np.trace(fit.residual_noise)
     return Report(
         method=method,
@@ -226,6 +227,6 @@ def _report(fit, method, noise, Sigma, dof, offset, reason):
         relative_offset=float(offset),
         max_leverage=float(np.linalg.eigvalsh(fit.H).max()),
         press=float(np.diag(press) @ scale**2 / len(dof)),
-        press_ratio=float(np.trace(press) / s2) if 0.0 < s2 < np.inf else np.nan,
+        press_ratio=float(np.trace(capped) / s2) if 0.0 < s2 < np.inf else np.nan,
         reason=reason,
     )

@@ -86,10 +86,12 @@ def _boundary(inference, covariance):
     if not inference.boundary:
         return None
     meaning = {
-        "lower": "the data look free of noise",
-        "upper": "the data show no dependence on X",
+        "lower": "the network can fit all rows, and noise cannot be told from signal. "
+        "Try more rows, a smaller network, or a known noise",
+        "upper": "no dependence on X can be told from noise. Try more rows, or other "
+        "features",
     }[inference.boundary]
     return exceptions.EvidenceBoundaryWarning, (
         f"The evidence for the penalty has its maximum at the {inference.boundary} end "
-        f"of the range searched: {meaning}. Check the scaling of X and y."
+        f"of the range searched: {meaning}."
     )

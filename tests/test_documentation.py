@@ -33,7 +33,9 @@ def test_links_lead_somewhere(page):
 
 def test_commands_of_the_readme_are_targets():
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text("utf-8")):
+    for target in re.findall(
+        r"`?make ([a-z]+)", (ROOT / "README.md").read_text("utf-8")
+    ):
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
