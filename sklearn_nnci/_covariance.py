@@ -47,7 +47,7 @@ class Report(NamedTuple):
     n_parameters: int
     """p."""
     rank: int
-    """Rank of the Jacobian."""
+    """Rank of the Jacobian; on the dual route, of its singular values above 1e-8."""
     edf: float
     """Effective degrees of freedom, sum of w_i tr H_ii (all outputs)."""
     dof: Any
@@ -120,9 +120,8 @@ def infer(network, rows, *, covariance, noise, strength, validation=None):
     used, evidence = _fit_of(method, sums, own, trained)
     if own is None and method != "evidence":
         own = used
-    offset = np.nan if own is None else own.relative_offset()
-
     Sigma, dof = _noise(noise, used, evidence, validation)
+    offset = _offset(own, noise, Sigma)
     posterior = _posterior(method, used.information, Sigma)
     auto, scale = covariance == "auto", used.rows.scale
     Sigma = Sigma * np.outer(scale, scale)
@@ -148,7 +147,8 @@ def _plan(covariance, noise, sums, own):
         return covariance, usual if noise == "auto" else noise, ""
     if noise != "auto":
         return "bayesian", noise, "the noise variance was not left to the rule"
-    share = own.share if own else sums.rank() / sums.rows.residuals.size
+    n_rows = sums.rows.n_samples * sums.network.n_outputs
+    share = own.share if own else sums.rank() / n_rows
     if share <= EDF_SHARE:
         return "bayesian", "loo", f"edf / n = {share:.3g}, at most {EDF_SHARE}"
     return "evidence", "evidence", f"edf / n = {share:.3g}, more than {EDF_SHARE}"
@@ -177,8 +177,8 @@ def _noise(noise, fit, evidence, validation):
     if noise == "validation":
         if validation is None or not validation.weight.sum() > 0.0:
             raise InferenceUnavailable(
-                "noise='validation' needs held-out rows. Fit with early_stopping=True, "
-                "or try noise='loo'."
+                "noise='validation' needs the rows that early stopping held out, and "
+                "none are known. Fit with early_stopping=True, or try noise='loo'."
             )
         n = validation.weight.sum()
         e = validation.residuals
@@ -188,7 +188,10 @@ def _noise(noise, fit, evidence, validation):
         # the flat parameters. n - edf would vanish where the network interpolates,
         # although s^2 / lambda, the scale of such an interval, is well determined.
         dof = np.full(m, fit.rows.n_samples - 1.0)
-        Sigma, exhausted = evidence.noise * np.eye(m), dof[0] <= 0.0
+        Sigma = evidence.noise * np.eye(m)
+        rounding = np.finfo(float).eps * fit.rows.spread.max() / scale.min()
+        silent = rounding == 0.0 or np.sqrt(evidence.noise) <= rounding
+        exhausted = dof[0] <= 0.0 or silent
     else:
         dof, exhausted = np.maximum(fit.dof, 0.0), at_weights.exhausted
         loo = noise == "loo"
@@ -196,6 +199,18 @@ def _noise(noise, fit, evidence, validation):
             at_weights.deleted_noise(LEVERAGE_CAP) if loo else at_weights.residual_noise
         )
     return np.full_like(Sigma, np.inf) if exhausted else Sigma, dof
+
+
+def _offset(own, noise, Sigma):
+    """Return the relative offset at the penalty of training; nan if s is not known.
+
+    Where residuals are exhausted, a noise variance from elsewhere serves.
+    """
+    if own is None:
+        return np.nan
+    independent = noise == "validation" or not isinstance(noise, str)
+    found = Sigma if own.exhausted and independent else own.residual_noise
+    return own.relative_offset(np.trace(found) / len(found))
 
 
 def _posterior(method, information, Sigma):

@@ -27,6 +27,12 @@ def checks(inference, covariance):
 
 
 def _no_dof(report):
+    if report.noise == "evidence":
+        return (
+            f"{report.n_samples:.4g} rows of a target that does not vary say nothing "
+            "about the noise: every interval is unbounded. Try more rows, or a known "
+            "noise."
+        )
     return (
         f"{report.edf:.4g} effective parameters leave no degrees of freedom of "
         f"{report.n_samples:.4g} rows: every interval is unbounded. Try "

@@ -21,7 +21,7 @@ and lambda must not be negligible beside K (`Dual.cancels`).
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
@@ -280,7 +280,7 @@ class DualPosterior(NamedTuple):
         """Return what `restore` needs, as plain arrays and numbers."""
         return {
             "route": "dual",
-            "X": self.rows.X,
+            "X": _to_arrays(self.rows.X),
             "weight": self.rows.weight,
             "scale": self.rows.scale,
             **self.kriging._asdict(),
@@ -314,6 +314,13 @@ class DualPosterior(NamedTuple):
         return a.T @ self._mix(a) + self.prior * (V - a.T @ a)
 
 
+def _to_arrays(X):
+    """Return the rows as an array, or a tuple that makes a CSR array."""
+    if isinstance(X, np.ndarray):
+        return X
+    return X.data, X.indices, X.indptr, tuple(int(size) for size in X.shape)
+
+
 def restore(network, state):
     """Return the `DualPosterior` of ``state``, at the weights of `network`."""
     part = {
@@ -321,6 +328,7 @@ def restore(network, state):
         for record in (Kriging, Penalty)
     }
     X, weight, scale = (state[name] for name in ("X", "weight", "scale"))
+    X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
     rows = Rows(X, np.zeros((len(scale), len(weight))), weight, scale)
     F = _jacobian.factors(network, X, rows.weighted_seed)
     kriging, penalty = Kriging(*part[Kriging]), Penalty(*part[Penalty])

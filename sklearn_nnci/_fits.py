@@ -17,6 +17,8 @@ from sklearn_nnci._rows import Penalty, leave_one_out
 # factorisation may take.
 DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
+# Outputs with less noise than this, beside their spread, count as having as much.
+SMALLEST_SCALE = 1e-3
 # Beyond this share no noise can be told from the residuals.
 EDF_EXHAUSTED = 0.95
 
@@ -72,9 +74,8 @@ class Fit(NamedTuple):
         loo = leave_one_out(self.residuals, self.H, cap)
         return (loo * self.rows.weight) @ loo.T / self.rows.n_samples
 
-    def relative_offset(self):
-        """Return sqrt(g'A^+ g / edf) / s; nan if exhausted, 0 where s is 0."""
-        s2 = np.trace(self.residual_noise) / len(self.edf)
+    def relative_offset(self, s2):
+        """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
         if not np.isfinite(s2):
             return np.nan
         squared = self.information.offset(self.information.step()) / self.edf.sum()
@@ -127,13 +128,15 @@ def factor_evidence(sums):
     """Return the `Fit` at the penalty of the marginal likelihood, and that.
 
     Several outputs share one lambda and one s^2, so each is first measured in
-    units of its own root mean square residual.
+    units of its own root mean square residual, or of a thousandth of its own spread
+    if that is more: one output without noise would decide for all.
     """
     network, rows = sums.network, sums.rows
     m = network.n_outputs
     if m > 1:
         rms = np.sqrt(rows.residuals**2 @ rows.weight / rows.n_samples)
-        rows = rows.rescaled(np.where(rms > 0.0, rms, rms.max() or 1.0))
+        scale = np.maximum(rms, SMALLEST_SCALE * rows.spread)
+        rows = rows.rescaled(np.where(scale > 0.0, scale, 1.0))
         module = _information if sums.route == "primal" else _dual
         sums = module.reduce_rows(network, rows)
     evidence = maximise(*sums.spectrum_parts(m), rows.n_samples * m)

@@ -141,7 +141,7 @@ class InferenceMixin:
             train, held_out = self._split(y, e, w, random_state)
             inference = infer(
                 network,
-                _training.training_rows(X, e, w, train),
+                _training.training_rows(X, y, e, w, train),
                 covariance=self.covariance,
                 noise=self.noise,
                 strength=_training.strength(
@@ -159,10 +159,11 @@ class InferenceMixin:
     def _split(self, y, e, w, random_state):
         """Return the indices of the rows that trained, and of those held out."""
         everything = np.arange(len(y)), np.arange(0)
-        if not self.early_stopping or self.solver == "lbfgs":
+        best_score = getattr(self, "best_validation_score_", None)
+        if not self.early_stopping or best_score is None:
             return everything
         split = random_state and _training.replay_split(
-            random_state, self.validation_fraction, y, e, w, self.best_validation_score_
+            random_state, self.validation_fraction, y, e, w, best_score
         )
         if not split:
             warnings.warn(
@@ -245,8 +246,10 @@ class InferenceMixin:
 
     def _predict_cov(self, X):
         y, rows, state, network = self._queries(X)
-        cov = _moments.covariance(state, network, rows).reshape(y.shape * 2)
-        return y, cov
+        cov = _moments.covariance(state, network, rows)
+        if state["posterior"] is not None:
+            self._warn_outside(np.isinf(np.einsum("ikik->ki", cov)))
+        return y, cov.reshape(y.shape * 2)
 
     def _queries(self, X):
         """Return (predictions, X in float64, state, network)."""

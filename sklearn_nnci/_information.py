@@ -88,7 +88,7 @@ class Primal(NamedTuple):
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
             R = linalg.qr(R, mode="r")[0][: R.shape[1]]
         condition = 1.0 / lapack.dtrcon(np.asfortranarray(R))[0]
-        root = _linalg.inverse_of_upper(R).T
+        root = _linalg.root_of_inverse(R)
         if not span.full:
             head, tail = root[:, : p - n_free], root[:, p - n_free :]
             root = np.hstack([head, tail @ span.basis])

@@ -9,7 +9,10 @@ from scipy import stats
 
 def check_levels(confidence_level):
     """Return `confidence_level` as an array of floats in the open (0, 1)."""
-    levels = np.asarray(confidence_level)
+    try:
+        levels = np.asarray(confidence_level)
+    except ValueError:  # a ragged sequence
+        levels = np.array(None)
     numeric = levels.dtype.kind in "iuf" or (
         levels.dtype.kind == "O" and all(isinstance(v, Real) for v in levels.flat)
     )
@@ -17,12 +20,8 @@ def check_levels(confidence_level):
         levels = levels.astype(float)
         if np.all((levels > 0.0) & (levels < 1.0)):
             return levels
-    percent = numeric and levels.size and np.any((levels > 1.0) & (levels < 100.0))
-    hint = (
-        f" Did you mean {np.max(levels) / 100:g}, not {np.max(levels):g}?"
-        if percent
-        else ""
-    )
+    percent = [v for v in levels.flat if numeric and 2.0 < v < 100.0]
+    hint = f" Did you mean {percent[0] / 100:g}, not {percent[0]:g}?" if percent else ""
     raise ValueError(
         "confidence_level must be a number, or a non-empty sequence of numbers, in the "
         f"open interval (0, 1), such as 0.95. Got {confidence_level!r}.{hint}"

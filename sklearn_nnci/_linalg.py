@@ -27,12 +27,17 @@ def absorb(R, rows):
     return lapack.dtpqrt(0, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
 
 
-def inverse_of_upper(R):
-    """Return R^-1 of an upper triangle."""
-    inverse, info = lapack.dtrtri(R, lower=0)
+def root_of_inverse(R):
+    """Return F = R^-T of an upper triangle, so that F'F = (R'R)^-1.
+
+    LAPACK's inverse X of a lower triangle L makes X L - I small, not L X - I. Queries
+    of the form j = R'q need F R' = I, hence X = F, L = R'. The inverse of R itself,
+    transposed, is off by eps cond(R)^2 there, and leverages of 1 come out as 10.
+    """
+    F, info = lapack.dtrtri(R.T, lower=1)
     if info != 0:
         raise linalg.LinAlgError(f"triangular factor singular at column {info - 1}")
-    return inverse
+    return F
 
 
 def lower(F):

@@ -224,9 +224,10 @@ or None, default='auto'
             The fitted estimator.
         """
         self._check_noise()
-        self.__dict__.pop("_random_state_at_split", None)
-        super().fit(X, y, sample_weight)
-        random_state = self.__dict__.pop("_random_state_at_split", None)
+        try:
+            super().fit(X, y, sample_weight)
+        finally:
+            random_state = self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("covariance=None skipped the inference at fit.")
         if self.covariance is None:
             return self
@@ -257,7 +258,10 @@ or None, default='auto'
         self : MLPRegressorCI
             The trained estimator. Call `fit_inference` when training is over.
         """
-        super().partial_fit(X, y, sample_weight)
+        try:
+            super().partial_fit(X, y, sample_weight)
+        finally:
+            self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("partial_fit changed the weights.")
         return self
 

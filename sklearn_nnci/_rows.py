@@ -38,6 +38,8 @@ class Rows(NamedTuple):
     """w, (n,), positive."""
     scale: np.ndarray
     """(m,)."""
+    spread: np.ndarray = np.ones(1)
+    """Standard deviation of y, (m,), in units of y."""
 
     @property
     def n_samples(self):
@@ -65,6 +67,10 @@ class Rows(NamedTuple):
         return self._replace(residuals=residuals, scale=scale)
 
 
+# Leverages are known to some 1e-12: closer to 1 they are 1.
+ALONE = 1e-10
+
+
 def leave_one_out(e, H, cap=None):
     """Return the leave-one-out residuals ``(I - H_ii)^-1 e_i``, (m, n).
 
@@ -74,6 +80,6 @@ def leave_one_out(e, H, cap=None):
     """
     h, V = np.linalg.eigh(H)
     room = 1.0 - (h if cap is None else np.minimum(h, cap))
-    alone = room <= np.finfo(float).eps
+    alone = room <= ALONE
     rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room)
     return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))

@@ -83,12 +83,14 @@ def residuals(network, X, y):
     return e
 
 
-def training_rows(X, e, w, train):
+def training_rows(X, y, e, w, train):
     """Return the `Rows` that trained, those of weight 0 left out."""
     kept = train[w[train] > 0.0]
     if not kept.size:
         raise InferenceUnavailable("No training row has a positive sample_weight.")
-    return Rows(X[kept], e[:, kept], w[kept], np.ones(len(e)))
+    y, w = y[kept], w[kept]
+    spread = np.sqrt(np.average((y - np.average(y, 0, w)) ** 2, 0, w))
+    return Rows(X[kept], e[:, kept], w, np.ones(len(e)), spread)
 
 
 def state_at_split(seed, n_parameters):

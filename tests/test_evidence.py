@@ -6,7 +6,7 @@ from cases import Case, sine_data
 from scipy import optimize, stats
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import MLPRegressorCI, _dual, _information
+from sklearn_nnci import MLPRegressorCI, _dual, _information, exceptions
 from sklearn_nnci._evidence import maximise
 from sklearn_nnci._rows import Rows
 
@@ -128,3 +128,53 @@ def test_evidence_is_the_ridge_posterior_of_the_linearised_network():
         named.get_prediction(X[:6] + 0.1).se_mean, np.sqrt(v), rtol=1e-7
     )
     assert report.edf == pytest.approx(np.trace(J @ inverse @ J.T), rel=1e-9)
+
+
+def test_an_output_without_noise_does_not_decide_for_the_others():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (60, 1))
+    Y = np.c_[np.sin(X[:, 0]) + 0.3 * rng.standard_normal(60), 2 * X[:, 0] + 1]
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(), alpha=0.0, solver="lbfgs", max_iter=1000, tol=1e-12,
+        covariance="evidence", random_state=0,
+    ).fit(X, Y)  # fmt: skip
+    noise = np.diag(net.inference_.noise_variance)
+    # s^2 is shared, so the silent output halves it at the most.
+    assert 0.3**2 / 2 * 0.8 < noise[0] < 0.15
+    assert noise[1] < 1e-4 * noise[0]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_target_that_does_not_vary_says_nothing_about_its_noise(alone):
+    X, y = sine_data(n=40)
+    w = np.zeros(40) if alone else None
+    if alone:
+        w[3] = 7
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(4,), activation="tanh", solver="lbfgs", alpha=0.1,
+        covariance="evidence", random_state=0,
+    )  # fmt: skip
+    with pytest.warns(exceptions.NoResidualDofWarning, match="does not vary"):
+        net.fit(X, y if alone else np.zeros(40), w)
+    assert np.isinf(net.predict(X, return_pi=True)[1]).all()
+
+
+def test_rule_counts_weights_not_rows_where_the_penalty_is_negligible():
+    X, y = sine_data(n=40, noise=0.3)
+    network = MLPRegressor(
+        hidden_layer_sizes=(100,),
+        solver="lbfgs",
+        alpha=0.0,
+        max_iter=100,
+        random_state=0,
+    ).fit(X, y)
+    once = MLPRegressorCI.from_estimator(network, X, y)
+    assert once.inference_.method == "evidence"
+    five = MLPRegressorCI.from_estimator(network, X, y, np.full(40, 5))
+    rows = MLPRegressorCI.from_estimator(
+        network, np.repeat(X, 5, axis=0), np.repeat(y, 5)
+    )
+    assert five.inference_.method == rows.inference_.method == "bayesian"
+    np.testing.assert_allclose(
+        five.get_prediction(X).se_mean, rows.get_prediction(X).se_mean, rtol=1e-6
+    )

@@ -277,3 +277,18 @@ def test_leave_one_out_solves_and_says_so_where_it_cannot():
     assert leave_one_out(np.ones((1, 2)), alone)[0].tolist() == [np.inf, 2.0]
     capped = leave_one_out(np.ones((1, 2)), alone, cap=0.9)[0]
     np.testing.assert_allclose(capped, [10.0, 2.0])
+
+
+@pytest.mark.parametrize("strength", [1e-14, 1e-12, 1e-10])
+def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
+    """A relation of scale 1e14 within one factor: the side of the inverse matters."""
+    case = Case("tanh", (30,), n_features=2)
+    rows = rows_of(case, weighted=False)
+    penalty = Penalty(strength, case.network.n_intercepts)
+    information = _information.reduce_rows(case.network, rows).penalise(penalty)
+    h = information.leverage()[:, 0, 0]
+    assert h.min() > 0.0 and h.max() < 1.0 + 1e-6
+    J = dense(case)[:, 0]
+    Lambda = penalty.apply(np.ones(J.shape[1]))
+    Q = np.linalg.qr(np.vstack([J, np.diag(np.sqrt(Lambda))]))[0][:40]
+    np.testing.assert_allclose(h, (Q**2).sum(axis=1), atol=1e-6)

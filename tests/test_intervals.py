@@ -51,7 +51,23 @@ def test_what_is_not_bounded_is_infinite_and_never_nan(dof):
 
 @pytest.mark.parametrize(
     "level",
-    [95, 0, 1, -0.1, np.nan, np.inf, "0.9", None, [], [0.5, 2.0], ["0.5"], True, 1j],
+    [
+        95,
+        0,
+        1,
+        -0.1,
+        np.nan,
+        np.inf,
+        "0.9",
+        None,
+        [],
+        [0.5, 2.0],
+        ["0.5"],
+        True,
+        1j,
+        [[0.5], [0.8, 0.9]],
+        1.5,
+    ],
     ids=str,
 )
 def test_bad_levels_are_refused_by_name_and_value(level):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import skops.io
 from cases import CONVERGED, sine_data
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -193,3 +194,12 @@ def test_bytes_of_a_pickle_are_those_of_the_smaller_factor():
     extra = with_inference.tell() - without.tell()
     p = 300 * 2 + 300 + 300 + 1
     assert extra < 8 * (40 * 40 + 40 * 40 + 40 * 2 + 3 * p) + 10_000
+
+
+def test_sparse_rows_are_kept_as_plain_arrays(tmp_path):
+    X, y = sine_data(n=60)
+    net = clone(MODELS["dual"]).fit(sparse.csr_matrix(X), y)
+    other = through_skops(net, tmp_path)
+    np.testing.assert_array_equal(
+        other.predict(X, return_ci=True)[1], net.predict(X, return_ci=True)[1]
+    )

@@ -512,3 +512,22 @@ def test_public_docstrings_are_numpydoc(name):
         if code not in ignored and "set_" not in name
     ]
     assert not found, "\n".join(found)
+
+
+def test_early_stopping_set_after_a_fit_that_held_nothing_out():
+    X, y = sine_data(n=60)
+    for solver in ("adam", "lbfgs"):
+        net = MLPRegressorCI(hidden_layer_sizes=(3,), solver=solver, random_state=0)
+        net.fit(X, y).set_params(early_stopping=True).fit_inference(X, y)
+        assert net.inference_.n_samples == 60
+
+
+def test_a_failing_call_leaves_nothing_behind():
+    X, y = sine_data(n=60)
+    net = MLPRegressorCI(early_stopping=True, random_state=0)
+    with pytest.raises(ValueError, match="early_stopping"):
+        net.partial_fit(X, y)
+    assert not any("split" in name for name in vars(net))
+    with pytest.raises(ValueError, match="validation set"):
+        net.fit(X[:3], y[:3])
+    assert not any("split" in name for name in vars(net))

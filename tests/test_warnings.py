@@ -177,3 +177,27 @@ def test_all_warnings_have_one_base_class_that_is_no_user_warning():
         kind = getattr(exceptions, name)
         assert issubclass(kind, exceptions.InferenceWarning)
         assert not issubclass(kind, UserWarning)
+
+
+def test_a_known_noise_measures_the_offset_where_residuals_cannot():
+    X, y = sine_data(n=40)
+    net, caught = fit_warns(
+        X, y, hidden_layer_sizes=(100,), activation="tanh", max_iter=3, noise=0.01,
+        random_state=0,
+    )  # fmt: skip
+    assert net.inference_.edf > 39
+    assert exceptions.NotAtMinimumWarning in [w.category for w in caught]
+    plain, _ = fit_warns(
+        X, y, hidden_layer_sizes=(100,), activation="tanh", max_iter=3, noise=0.01,
+        random_state=0, covariance="bayesian",
+    )  # fmt: skip
+    widened = net.get_prediction(X).se_mean / plain.get_prediction(X).se_mean
+    np.testing.assert_allclose(widened**2, 1 + net.inference_.relative_offset**2)
+
+
+def test_covariance_outside_the_span_warns_too():
+    net, X, y = dead_unit()
+    net.set_params(covariance="bayesian").fit_inference(X, y)
+    caught = inference_warnings(lambda: net.predict([[0.0], [50.0]], return_cov=True))
+    assert [w.category for w in caught] == [exceptions.OutsideSpanWarning]
+    assert caught[0].filename == __file__
