@@ -3,12 +3,13 @@
 With A = J'WJ + Lambda, H = J A^+ J' and residuals e, the variance of f(x) is
 j'C j, and C is always of one form,
 
-    C = A^+ (sum_i w_i J_i' Sigma J_i + prior Lambda) A^+:
+    C = A^+ (sum_i w_i J_i' M_i M_i' J_i + prior Lambda) A^+,     M_i M_i' = Sigma:
 
     least_squares   Lambda = 0                     s^2 (J'WJ)^+    Rivals & Personnaz
     bayesian        prior = s^2                    s^2 A^-1        Wahba; Nychka
     frequentist     prior = 0                      s^2 A^-1 J'WJ A^-1    De Veaux et al.
     evidence        bayesian, lambda and s^2 of the marginal likelihood  MacKay
+    HC0 .. HC3      prior = 0, M_i = (I - H_ii)^-k/2 e_i    White; MacKinnon & White
 
 Sigma (m, m) is the noise covariance, s^2 = tr Sigma / m; for one output s^2 itself.
 """
@@ -24,8 +25,9 @@ from sklearn_nnci._fits import (
     reduce_primal,
     reduce_rows,
 )
-from sklearn_nnci._rows import Penalty
+from sklearn_nnci._rows import Meat, Penalty, leave_one_out, meat_of
 
+ROBUST = ("HC0", "HC1", "HC2", "HC3")
 # auto: up to this share of degrees of freedom leave-one-out noise can be trusted;
 # measured crossover of its coverage with that of `evidence`.
 EDF_SHARE = 0.3
@@ -90,8 +92,9 @@ class Inference(NamedTuple):
     """Step to the evidence optimum, whose effect on f is added; or None."""
     smoothing: float
     """lambda of training over that of the evidence; nan unless that was asked."""
-    boundary: str
-    """Which end of the range of lambda the evidence ran into, or ""."""
+    boundary: str | None
+    """Which end of the range of lambda the evidence ran into, or ""; None unless that
+    was asked."""
 
 
 class Validation(NamedTuple):
@@ -103,26 +106,23 @@ class Validation(NamedTuple):
     """(n,)."""
 
 
-def infer(network, rows, *, covariance, noise, strength, validation=None):
+def infer(network, rows, *, covariance, noise, strength, linear=True, validation=None):
     """Return the `Inference` of a network at its weights.
 
     `strength` is the lambda that training used, `validation` the `Validation` rows
-    or None. Raises `InferenceUnavailable`, saying what to try.
+    or None; `linear` says whether f is the mean itself, not its logarithm. Raises
+    `InferenceUnavailable`, saying what to try.
     """
-    if not np.isfinite(rows.residuals).all():
-        raise InferenceUnavailable(
-            "The network's output on its training rows is not finite. Scale X and y."
-        )
     trained = Penalty(strength, network.n_intercepts)
     sums = reduce_rows(network, rows)
     own = None if sums.cancels(trained) else factor(sums, trained)
-    method, noise, reason = _plan(covariance, noise, sums, own)
+    method, noise, reason = _plan(covariance, noise, sums, own, linear)
     used, evidence = _fit_of(method, sums, own, trained)
     if own is None and method != "evidence":
         own = used
     Sigma, dof = _noise(noise, used, evidence, validation)
     offset = _offset(own, noise, Sigma)
-    posterior = _posterior(method, used.information, Sigma)
+    posterior = _posterior(method, used, Sigma)
     auto, scale = covariance == "auto", used.rows.scale
     Sigma = Sigma * np.outer(scale, scale)
     widened = auto and method == "bayesian" and np.isfinite(offset)
@@ -136,17 +136,28 @@ def infer(network, rows, *, covariance, noise, strength, validation=None):
         smoothing=strength / (evidence.strength * np.mean(scale**2))
         if evidence
         else np.nan,
-        boundary=evidence.boundary if evidence else "",
+        boundary=evidence.boundary if evidence else None,
     )
 
 
-def _plan(covariance, noise, sums, own):
+def smoother(network, rows, covariance, strength):
+    """Return the `Fit` at the penalty of training, or without for least squares."""
+    trained = Penalty(strength, network.n_intercepts)
+    sums = reduce_rows(network, rows)
+    own = None if sums.cancels(trained) else factor(sums, trained)
+    method = "least_squares" if covariance == "least_squares" else "bayesian"
+    return _fit_of(method, sums, own, trained)[0]
+
+
+def _plan(covariance, noise, sums, own, linear):
     """Return (method, noise, reason): what ``"auto"`` stands for here."""
     if covariance != "auto":
         usual = "evidence" if covariance == "evidence" else "residual"
         return covariance, usual if noise == "auto" else noise, ""
     if noise != "auto":
         return "bayesian", noise, "the noise variance was not left to the rule"
+    if not linear:
+        return "bayesian", "loo", "the evidence is for squared errors"
     n_rows = sums.rows.n_samples * sums.network.n_outputs
     share = own.share if own else sums.rank() / n_rows
     if share <= EDF_SHARE:
@@ -213,12 +224,30 @@ def _offset(own, noise, Sigma):
     return own.relative_offset(np.trace(found) / len(found))
 
 
-def _posterior(method, information, Sigma):
-    """Return the covariance of theta, or None if the noise is unbounded."""
+def _posterior(method, fit, Sigma):
+    """Return the covariance of theta, or None if it is unbounded."""
     if not np.isfinite(Sigma).all():
         return None
-    prior = 0.0 if method == "frequentist" else np.trace(Sigma) / len(Sigma)
-    return information.posterior(Sigma, float(prior))
+    if method in ROBUST:
+        meat = _robust_meat(method, fit)
+    else:
+        prior = 0.0 if method == "frequentist" else np.trace(Sigma) / len(Sigma)
+        meat = meat_of(Sigma, prior)
+    return fit.information.posterior(meat) if np.isfinite(meat.mix).all() else None
+
+
+def _robust_meat(method, fit):
+    """Return the `Meat` of HC0 .. HC3: M_i = (I - H_ii)^-k/2 e_i, k = 0, 0, 1, 2.
+
+    HC1 is HC0 times n / (n - edf). A leverage of 1 leaves it infinite.
+    """
+    power = {"HC2": 0.5, "HC3": 1.0}.get(method)
+    e = fit.rows.residuals
+    if power is not None:
+        e = leave_one_out(e, fit.H, power=power)
+    elif method == "HC1":
+        e = e * np.sqrt(fit.rows.n_samples / fit.dof)[:, None]
+    return Meat(e[:, None, :], 0.0)
 
 
 def _report(fit, method, noise, Sigma, dof, offset, reason):

@@ -28,7 +28,7 @@ from sklearn.utils import gen_batches
 from sklearn_nnci import _jacobian, _linalg
 from sklearn_nnci._chunks import row_slices
 from sklearn_nnci._network import Network, pack, unpack
-from sklearn_nnci._rows import Penalty, Rows
+from sklearn_nnci._rows import Meat, Penalty, Rows
 
 # Below this share of the mean diagonal of K, fewer than seven digits are left.
 NEGLIGIBLE = 1e-9
@@ -173,12 +173,12 @@ class DualInformation(NamedTuple):
         moved = _jacobian.times(self.sums.factors, unpack(step, self.sums.network))
         return float(np.sum(moved**2) + step @ self.penalty.apply(step))
 
-    def posterior(self, Sigma, prior):
+    def posterior(self, meat):
         """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
         limits = self.span.limits, self.span.tolerance
         kriging = Kriging(self.inverse, self.Q, self.T, *limits)
         rows, F = self.sums.rows, self.sums.factors
-        return DualPosterior(rows, F, kriging, self.penalty, np.asarray(Sigma), prior)
+        return DualPosterior(rows, F, kriging, self.penalty, meat)
 
 
 class Kriging(NamedTuple):
@@ -207,8 +207,8 @@ class DualPosterior(NamedTuple):
 
     With a = J A^-1 j and v = j'A^-1 j,
 
-    j' A^-1 (sum_i w_i J_i'Sigma J_i + prior Lambda) A^-1 j
-        = a'Sigma a + prior (v - a'a).
+    j' A^-1 (sum_i w_i J_i'M_i M_i'J_i + prior Lambda) A^-1 j
+        = sum_i |M_i'a_i|^2 + prior (v - a'a).
     """
 
     rows: Rows
@@ -216,9 +216,7 @@ class DualPosterior(NamedTuple):
     """Factors of the weighted rows."""
     kriging: Kriging
     penalty: Penalty
-    Sigma: np.ndarray
-    """(m, m), in the units of the scaled outputs."""
-    prior: float
+    meat: Meat
 
     def variance(self, F):
         """Return the variance of each f_k(x), (m, n); infinite where it is lost."""
@@ -232,12 +230,12 @@ class DualPosterior(NamedTuple):
             a = self.kriging.smoother(z[:, few], r[:, few])
             left = self._left_to_penalty(F, few, a)
             v[few] = (a * a).sum(axis=0) + (left * left).sum(axis=0)
-        if self._isotropic:
-            v *= self.prior
+        if self.meat.plain:
+            v *= self.meat.prior
         else:
             a = self.kriging.smoother(z, r)
-            squares = np.einsum("ij,ij->j", a, a)
-            v = np.einsum("ij,ij->j", a, self._mix(a)) + self.prior * (v - squares)
+            mixed, squares = self._mix(a), np.einsum("ij,ij->j", a, a)
+            v = np.einsum("ij,ij->j", mixed, mixed) + self.meat.prior * (v - squares)
         return np.where(self._lost(jb), np.inf, v).reshape(F.shape[1:])
 
     def covariance(self, F):
@@ -266,7 +264,7 @@ class DualPosterior(NamedTuple):
         return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
     def parameter_covariance(self):
-        """Return the covariance of theta, (p, p): that of the unit queries."""
+        """Return the covariance of theta, that of unit queries, and which are lost."""
         Jt = _jacobian.dense(self.factors)
         p, n_free = len(Jt), self.penalty.n_free
         k = Jt.reshape(p, -1).T / self.penalty.strength
@@ -274,7 +272,8 @@ class DualPosterior(NamedTuple):
         prior = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
         jb = np.eye(n_free, p, p - n_free)
         z, r = self.kriging.whiten(k, jb)
-        return self._combine(z, r, np.diag(prior) - z.T @ z + r.T @ r)
+        V = np.diag(prior) - z.T @ z + r.T @ r
+        return self._combine(z, r, V), self._lost(jb)
 
     def state(self):
         """Return what `restore` needs, as plain arrays and numbers."""
@@ -283,15 +282,11 @@ class DualPosterior(NamedTuple):
             "X": _to_arrays(self.rows.X),
             "weight": self.rows.weight,
             "scale": self.rows.scale,
+            "gain": self.rows.gain,
             **self.kriging._asdict(),
             **self.penalty._asdict(),
-            "Sigma": self.Sigma,
-            "prior": self.prior,
+            **self.meat._asdict(),
         }
-
-    @property
-    def _isotropic(self):
-        return np.array_equal(self.Sigma, self.prior * np.eye(len(self.Sigma)))
 
     def _query(self, F):
         n_free = self.penalty.n_free
@@ -299,19 +294,22 @@ class DualPosterior(NamedTuple):
         return k, _jacobian.intercept_columns(F, n_free)
 
     def _mix(self, a):
-        """Return (Sigma x I) a."""
-        blocks = a.reshape(len(self.Sigma), -1, a.shape[1])
-        return np.einsum("kl,lic->kic", self.Sigma, blocks).reshape(a.shape)
+        """Return M_i'a_i, (c n, columns)."""
+        m = len(self.meat.mix)
+        blocks = a.reshape(m, -1, a.shape[1])
+        mix = self.meat.mix + np.zeros(blocks.shape[1])
+        return np.einsum("kln,knq->lnq", mix, blocks).reshape(-1, a.shape[1])
 
     def _lost(self, jb):
         return _linalg.lost(self.kriging.basis, self.kriging.tolerance, jb)
 
     def _combine(self, z, r, V):
         """Return the covariance from V = J_q A^-1 J_q' and the whitened queries."""
-        if self._isotropic:
-            return self.prior * V
+        if self.meat.plain:
+            return self.meat.prior * V
         a = self.kriging.smoother(z, r)
-        return a.T @ self._mix(a) + self.prior * (V - a.T @ a)
+        mixed = self._mix(a)
+        return mixed.T @ mixed + self.meat.prior * (V - a.T @ a)
 
 
 def _to_arrays(X):
@@ -323,13 +321,12 @@ def _to_arrays(X):
 
 def restore(network, state):
     """Return the `DualPosterior` of ``state``, at the weights of `network`."""
-    part = {
-        record: [state[name] for name in record._fields]
-        for record in (Kriging, Penalty)
-    }
-    X, weight, scale = (state[name] for name in ("X", "weight", "scale"))
+    kriging, penalty, meat = (
+        record(*(state[name] for name in record._fields))
+        for record in (Kriging, Penalty, Meat)
+    )
+    X, w, scale, gain = (state[name] for name in ("X", "weight", "scale", "gain"))
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
-    rows = Rows(X, np.zeros((len(scale), len(weight))), weight, scale)
+    rows = Rows(X, np.zeros((len(scale), len(w))), w, scale, gain=gain)
     F = _jacobian.factors(network, X, rows.weighted_seed)
-    kriging, penalty = Kriging(*part[Kriging]), Penalty(*part[Penalty])
-    return DualPosterior(rows, F, kriging, penalty, state["Sigma"], state["prior"])
+    return DualPosterior(rows, F, kriging, penalty, meat)

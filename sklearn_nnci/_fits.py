@@ -84,6 +84,10 @@ class Fit(NamedTuple):
 
 def reduce_rows(network, rows):
     """Return the rows reduced by the cheaper route, within the memory allowed."""
+    if not np.isfinite(rows.residuals).all():
+        raise InferenceUnavailable(
+            "The network's output on its training rows is not finite. Scale X and y."
+        )
     n_rows, p = rows.residuals.size, network.n_parameters
     if n_rows >= DUAL_BELOW * p:
         _allow(2.5 * 8 * p**2, f"p = {p} parameters and {n_rows} rows")

@@ -1,6 +1,7 @@
 """What `MLPRegressorCI` has beyond its parent: the inference and its uses."""
 
 import copy
+import functools
 import warnings
 from numbers import Integral
 
@@ -10,11 +11,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_nnci import _jacobian, _moments, _network, _training, exceptions
+from sklearn_nnci import _moments, _network, _training, exceptions
 from sklearn_nnci._covariance import Report, Validation, infer
 from sklearn_nnci._diagnostics import checks
 from sklearn_nnci._fits import InferenceUnavailable
-from sklearn_nnci._information import restore
 from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._version import __version__
 
@@ -61,6 +61,12 @@ class InferenceMixin:
             raise ValueError(
                 "covariance=None has no inference. Try set_params(covariance='auto')."
             )
+        X, y, random_state = self._checked_data(X, y)
+        self._infer(X, y, sample_weight, random_state)
+        return self
+
+    def _checked_data(self, X, y):
+        """Return X, y (n, m) and the random state at which early stopping split."""
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True,
             y_numeric=True, reset=False,
@@ -73,8 +79,7 @@ class InferenceMixin:
         seed, n_parameters = self.random_state, self._network().n_parameters
         known = isinstance(seed, Integral) and not self.warm_start
         random_state = _training.state_at_split(seed, n_parameters) if known else None
-        self._infer(X, y, sample_weight, random_state)
-        return self
+        return X, y, random_state
 
     @classmethod
     def from_estimator(cls, estimator, X, y, sample_weight=None, **own_parameters):
@@ -131,39 +136,59 @@ class InferenceMixin:
 
     def _infer(self, X, y, sample_weight, random_state):
         """Set the inference from validated X (n, d) and y (n, m)."""
-        if self.loss == "poisson":
+        if self.loss == "poisson" and self.covariance == "evidence":
             raise InferenceUnavailable(
-                "Intervals for loss='poisson' are not there yet."
+                "covariance='evidence' is for squared errors. Try 'bayesian' or 'auto'."
             )
-        network, w = self._network(), _training.weights(sample_weight, X)
+        network, rows, _, validation, strength = self._problem(
+            X, y, sample_weight, random_state
+        )
         with np.errstate(over="ignore", invalid="ignore"):
-            e = _training.residuals(network, X, y)
-            train, held_out = self._split(y, e, w, random_state)
             inference = infer(
                 network,
-                _training.training_rows(X, y, e, w, train),
+                rows,
                 covariance=self.covariance,
                 noise=self.noise,
-                strength=_training.strength(
-                    self.solver, self.alpha, self.batch_size, len(train)
-                ),
-                validation=Validation(e[:, held_out], w[held_out]),
+                strength=strength,
+                linear=self.loss == "squared_error",
+                validation=validation,
             )
         found = checks(inference, self.covariance)
-        texts = tuple(f"{kind.__name__}: {text}" for kind, text in found)
+        raised = [check for check in found if check.verdict == "warning"]
+        texts = tuple(f"{check.warning}: {check.advice}" for check in raised)
         report = inference.report._replace(warnings=texts)
         self._inference = _moments.to_state(inference, report, network)
-        for kind, text in found:
-            warnings.warn(text, kind, stacklevel=3)
+        self._inference["checks"] = [tuple(check) for check in found]
+        for check in raised:
+            kind = getattr(exceptions, check.warning)
+            warnings.warn(check.advice, kind, stacklevel=3)
 
-    def _split(self, y, e, w, random_state):
+    def _problem(self, X, y, sample_weight, random_state):
+        """Return (network, its training rows, their indices, validation, lambda)."""
+        network, w = self._network(), _training.weights(sample_weight, X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            e, gain = _training.residuals(network, X, y, self.loss)
+        train, held_out = self._split(X, y, w, random_state)
+        rows, kept = _training.training_rows(X, y, e, gain, w, train)
+        validation = Validation(e[:, held_out], w[held_out])
+        strength = _training.strength(
+            self.solver, self.alpha, self.batch_size, len(train)
+        )
+        return network, rows, kept, validation, strength
+
+    def _split(self, X, y, w, random_state):
         """Return the indices of the rows that trained, and of those held out."""
         everything = np.arange(len(y)), np.arange(0)
         best_score = getattr(self, "best_validation_score_", None)
         if not self.early_stopping or best_score is None:
             return everything
         split = random_state and _training.replay_split(
-            random_state, self.validation_fraction, y, e, w, best_score
+            random_state,
+            self.validation_fraction,
+            y,
+            super().predict(X).reshape(y.shape),
+            w,
+            best_score,
         )
         if not split:
             warnings.warn(
@@ -242,14 +267,31 @@ class InferenceMixin:
         dof = state["dof"] if y.ndim == 2 else float(state["dof"][0])
         index = X.index if hasattr(X, "iloc") else None
         se_mean, se_obs = se_mean.T.reshape(y.shape), se_obs.T.reshape(y.shape)
-        return Prediction(y, se_mean, se_obs, dof, index)
+        report, poisson = state["report"], self.loss == "poisson"
+        smoother = report["method"] in ("least_squares", "frequentist")
+        return Prediction(
+            y,
+            se_mean * y if poisson else se_mean,
+            np.full_like(se_obs, np.nan) if poisson else se_obs,
+            dof,
+            index,
+            rank=report["rank"] if smoother else None,
+            covariance=functools.partial(self._covariance_of, y, rows),
+            log_link=poisson,
+        )
 
     def _predict_cov(self, X):
-        y, rows, state, network = self._queries(X)
-        cov = _moments.covariance(state, network, rows)
+        y, rows, state, _ = self._queries(X)
+        cov = self._covariance_of(y, rows)
         if state["posterior"] is not None:
-            self._warn_outside(np.isinf(np.einsum("ikik->ki", cov)))
-        return y, cov.reshape(y.shape * 2)
+            variances = np.diag(cov.reshape(y.size, y.size))
+            self._warn_outside(np.isinf(variances.reshape(len(y), -1).T))
+        return y, cov
+
+    def _covariance_of(self, y, rows):
+        """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
+        cov = _moments.covariance(*self._with_inference(), rows).reshape(y.shape * 2)
+        return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
 
     def _queries(self, X):
         """Return (predictions, X in float64, state, network)."""
@@ -268,60 +310,6 @@ class InferenceMixin:
                 exceptions.OutsideSpanWarning,
                 stacklevel=4,
             )
-
-    def jacobian(self, X):
-        """Return the derivative of the output with respect to every parameter.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows.
-
-        Returns
-        -------
-        J : ndarray of shape (n_samples, p) or (n_samples, n_outputs, p)
-            Columns in packing order, see `parameter_names`. With ``loss='poisson'``,
-            of the log of the mean.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        J = _jacobian.dense(_jacobian.factors(self._network(), X)).T
-        return J[:, 0] if self.n_outputs_ == 1 else J
-
-    def parameter_names(self):
-        """Return one name per parameter, in packing order.
-
-        Returns
-        -------
-        names : list of str of length p
-            ``coefs_[l][i, j]``, layer by layer in C order, then ``intercepts_[l][j]``.
-        """
-        check_is_fitted(self)
-        return _network.parameter_names(self._network())
-
-    def parameter_covariance(self):
-        """Return the covariance of the packed parameters.
-
-        Returns
-        -------
-        cov : ndarray of shape (p, p)
-            In packing order; j(x)'cov j(x) is the variance of f(x). Directions that
-            the data do not determine are left out, as in a pseudo-inverse.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted, or has no inference at its weights.
-        ValueError
-            If the covariance is unbounded: no residual degrees of freedom are left.
-        """
-        state, network = self._with_inference()
-        if state["posterior"] is None:
-            raise ValueError(
-                "The covariance is unbounded: no residual degrees of freedom are left. "
-                "Try covariance='evidence'."
-            )
-        return restore(network, state["posterior"]).parameter_covariance()
 
     def __getstate__(self):
         return {**super().__getstate__(), "_saved_by": _versions()}

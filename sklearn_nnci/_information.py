@@ -161,31 +161,29 @@ class PrimalInformation(NamedTuple):
         moved = self.sums.J @ step
         return float(moved @ moved + step @ self.penalty.apply(step))
 
-    def posterior(self, Sigma, prior):
-        """Return the `PrimalPosterior` of this covariance of the parameters.
-
-            A^+ (sum_i w_i J_i'Sigma J_i + prior Lambda) A^+
-
-        Sigma is (m, m), in the units of the scaled outputs.
-        """
-        strength, s2 = self.penalty.strength, Sigma[0, 0]
-        isotropic = np.array_equal(Sigma, s2 * np.eye(len(Sigma)))
-        if isotropic and (prior == s2 or strength == 0.0):
-            return self._with_span(np.sqrt(s2) * self.root)  # s2 A^+ A A^+ = s2 A^+
-        J = np.sqrt(s2) * self.sums.J if isotropic else self._mixed(Sigma)
+    def posterior(self, meat):
+        """Return the `PrimalPosterior` of A^+ (sum_i w_i J_i'M_i M_i'J_i + ..) A^+."""
+        strength, prior = self.penalty.strength, meat.prior
+        if meat.plain:
+            return self._with_span(
+                np.sqrt(prior) * self.root
+            )  # s^2 A^+ A A^+ = s^2 A^+
+        J = self._mixed(meat.mix)
         pieces = [_linalg.times(self.root, J.T).T @ self.root]
         if prior > 0.0 and strength > 0.0:
             kept = self.root[:, : self.root.shape[1] - self.penalty.n_free]
             pieces.append(np.sqrt(prior * strength) * (kept.T @ self.root))
         return self._with_span(_linalg.lower(np.vstack(pieces)))
 
-    def _mixed(self, Sigma):
-        """Return a reduced Jacobian with J'J = sum w J_i' Sigma J_i."""
-        values, V = linalg.eigh(Sigma)
-        half = V * np.sqrt(np.maximum(values, 0.0))
+    def _mixed(self, mix):
+        """Return a reduced Jacobian with J'J = sum_i w_i J_i' M_i M_i' J_i."""
         rows = self.sums.rows
-        seed = np.einsum("jkn,kl->jln", rows.weighted_seed, half)
-        nothing = np.zeros_like(rows.residuals)
+        if mix.shape == (1, 1, 1):
+            return mix[0, 0, 0] * self.sums.J
+        seed = np.einsum(
+            "jkn,kln->jln", rows.weighted_seed, mix + np.zeros(len(rows.weight))
+        )
+        nothing = np.zeros(seed.shape[1:])
         return reduce(self.sums.network, rows.X, seed, nothing)[:, :-1]
 
     def _with_span(self, root):
@@ -217,8 +215,10 @@ class PrimalPosterior(NamedTuple):
         return u.T @ u, _linalg.lost(self.basis, self.tolerance, Jt)
 
     def parameter_covariance(self):
-        """Return the covariance of theta, (p, p)."""
-        return self.root.T @ self.root
+        """Return the covariance of theta, (p, p), and which are lost."""
+        unit = np.eye(self.root.shape[1])
+        lost = _linalg.lost(self.basis, self.tolerance, unit)
+        return self.root.T @ self.root, lost
 
     def state(self):
         """Return what `restore` needs, as plain arrays and numbers."""

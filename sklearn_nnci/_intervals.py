@@ -1,10 +1,27 @@
-"""From moments and a confidence level to an interval."""
+"""From moments and a confidence level to an interval.
+
+Critical values, with r = rank J, k intervals in the call, t and F of dof degrees:
+
+    pointwise    t(1 - alpha/2)
+    bonferroni   t(1 - alpha/(2k))
+    scheffe      sqrt(r F(level; r, dof))             Working & Hotelling; Scheffe
+    sup-t        level quantile of max_i |z_i| / chi, z ~ N(0, correlation of f),
+                 chi^2 ~ chi^2_dof / dof shared       Montiel Olea & Plagborg-Moller
+
+Under a log link (Poisson) the interval is exp of that of log mu:
+mu exp(-+ c se_mean / mu).
+"""
 
 from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
 from scipy import stats
+
+# Draws of sup-t, by a generator of fixed seed: two calls agree. At 10^4 draws the
+# level of the interval is known to 0.2 %.
+DRAWS, SEED = 10_000, 0
+MOST_SUP_T = 5000
 
 
 def check_levels(confidence_level):
@@ -47,6 +64,12 @@ class Prediction:
         Degrees of freedom of the Student quantiles; infinite for a known noise.
     index : pandas.Index or None
         Row labels of X, if it had any.
+    rank : int or None
+        Rank of the Jacobian, for Scheffe intervals; None where they do not apply.
+    covariance : callable or None
+        Gives the covariance of `mean`, ``mean.shape * 2``, for sup-t intervals.
+    log_link : bool
+        Whether the interval is symmetric for log(mean), as with a Poisson loss.
 
     See Also
     --------
@@ -66,8 +89,11 @@ class Prediction:
     se_obs: np.ndarray
     dof: float | np.ndarray
     index: object = field(default=None, repr=False)
+    rank: int | None = field(default=None, repr=False)
+    covariance: object = field(default=None, repr=False)
+    log_link: bool = False
 
-    def conf_int(self, confidence_level=0.95, *, obs=False):
+    def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
         """Return the interval of the mean, or of a new observation.
 
         Parameters
@@ -77,27 +103,105 @@ class Prediction:
         obs : bool, default=False
             False: the confidence interval of the regression mean. True: the
             prediction interval of a new observation.
+        simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
+            None: each interval holds at its level. Else all of this call hold
+            together: by Bonferroni's inequality; for every x at all, with
+            ``'least_squares'`` and ``'frequentist'`` only (Scheffe); or by simulation
+            of their joint distribution, which is narrowest. Intervals of new
+            observations take ``'bonferroni'`` only.
 
         Returns
         -------
         interval : ndarray of shape ``mean.shape + (2,) + np.shape(confidence_level)``
-            Lower and upper bounds, mean -+ t(dof) se.
+            Lower and upper bounds.
 
         Raises
         ------
         ValueError
-            If a level is not in (0, 1).
+            If a level is not in (0, 1), if `simultaneous` does not apply, or if
+            `obs` is asked of a Poisson network.
         """
         levels = check_levels(confidence_level)
+        if obs and self.log_link:
+            raise ValueError(
+                "loss='poisson' has no prediction intervals of a new observation. Try "
+                "return_ci=True, the interval of the mean."
+            )
         se = np.asarray(self.se_obs if obs else self.se_mean)
         mean = np.asarray(self.mean, dtype=float)
         tail = (...,) + (None,) * levels.ndim
-        # One row of quantiles per output; broadcasting puts rows of X before it.
-        t = stats.t.isf((1.0 - levels) / 2.0, np.asarray(self.dof)[tail])
-        unbounded = ~np.isfinite(se[tail] * np.ones_like(t)) | ~np.isfinite(t)
-        with np.errstate(invalid="ignore"):
-            half = np.where(unbounded, np.inf, se[tail] * t)
-        return np.stack([mean[tail] - half, mean[tail] + half], axis=mean.ndim)
+        # One row of critical values per output; broadcasting puts rows of X first.
+        c = self._critical(levels, np.asarray(self.dof)[tail], obs, simultaneous)
+        unbounded = ~np.isfinite(se[tail] * np.ones_like(c)) | ~np.isfinite(c)
+        with np.errstate(invalid="ignore", over="ignore"):
+            half = np.where(unbounded, np.inf, se[tail] * c)
+            if self.log_link:
+                ratio = np.exp(half / mean[tail])
+                bounds = [mean[tail] / ratio, mean[tail] * ratio]
+            else:
+                bounds = [mean[tail] - half, mean[tail] + half]
+        return np.stack(bounds, axis=mean.ndim)
+
+    def _critical(self, levels, dof, obs, simultaneous):
+        """Return the factors of the standard errors, for each output and level."""
+        if simultaneous is None:
+            return stats.t.isf((1.0 - levels) / 2.0, dof)
+        if simultaneous == "bonferroni":
+            return stats.t.isf((1.0 - levels) / 2.0 / max(np.size(self.mean), 1), dof)
+        if simultaneous not in ("scheffe", "sup-t"):
+            raise ValueError(
+                "simultaneous must be None, 'bonferroni', 'scheffe' or 'sup-t', got "
+                f"{simultaneous!r}."
+            )
+        if obs:
+            raise ValueError(
+                f"simultaneous={simultaneous!r} is for the mean: new observations have "
+                "noise of their own. Try simultaneous='bonferroni'."
+            )
+        return (self._scheffe if simultaneous == "scheffe" else self._sup_t)(
+            levels, dof
+        )
+
+    def _scheffe(self, levels, dof):
+        if self.rank is None:
+            raise ValueError(
+                "simultaneous='scheffe' needs covariance='least_squares' or "
+                "'frequentist', whose intervals are those of a linear smoother. Try "
+                "simultaneous='sup-t'."
+            )
+        r = self.rank
+        exact = stats.f.isf(1.0 - levels, r, np.where(np.isinf(dof), 1.0, dof))
+        known = stats.chi2.isf(1.0 - levels, r) / r
+        return np.sqrt(r * np.where(np.isinf(dof), known, exact))
+
+    def _sup_t(self, levels, dof):
+        """Return quantiles of the largest studentised deviation, by simulation."""
+        if self.covariance is None:
+            raise ValueError(
+                "simultaneous='sup-t' needs the joint covariance of the rows. Try "
+                "get_prediction(X).conf_int(simultaneous='sup-t')."
+            )
+        if np.size(self.mean) > MOST_SUP_T:
+            raise ValueError(
+                f"simultaneous='sup-t' takes up to {MOST_SUP_T} intervals at a time, "
+                f"got {np.size(self.mean)}. Try fewer rows, or 'bonferroni'."
+            )
+        cov = self.covariance().reshape(np.size(self.mean), -1)
+        se = np.sqrt(np.diag(cov))
+        seen = np.isfinite(se) & (se > 0.0)
+        if not seen.any():
+            return stats.t.isf((1.0 - levels) / 2.0, dof)
+        values, V = np.linalg.eigh(
+            cov[np.ix_(seen, seen)] / np.outer(se[seen], se[seen])
+        )
+        root = V * np.sqrt(np.maximum(values, 0.0))
+        rng = np.random.default_rng(SEED)
+        largest = np.abs(root @ rng.standard_normal((len(root), DRAWS))).max(axis=0)
+        # One noise variance for all: with several outputs, the least certain one.
+        shared = np.min(dof)
+        if np.isfinite(shared):
+            largest = largest / np.sqrt(rng.chisquare(shared, DRAWS) / shared)
+        return np.quantile(largest, levels) * np.ones_like(dof * levels)
 
     def to_frame(self, confidence_level=0.95):
         """Return everything as a table, with statsmodels' column names.
@@ -134,7 +238,8 @@ class Prediction:
                 f"{confidence_level!r}. Try conf_int for several."
             )
         ci = self.conf_int(confidence_level)
-        pi = self.conf_int(confidence_level, obs=True)
+        none = np.full_like(ci, np.nan)
+        pi = none if self.log_link else self.conf_int(confidence_level, obs=True)
         columns = {
             "mean": self.mean,
             "mean_se": self.se_mean,

@@ -10,18 +10,22 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
 from sklearn_nnci import _training, exceptions
+from sklearn_nnci._covariance import ROBUST
 from sklearn_nnci._fits import InferenceUnavailable
-from sklearn_nnci._inference import NOISES, InferenceMixin
+from sklearn_nnci._inference import NOISES
 from sklearn_nnci._intervals import check_levels
+from sklearn_nnci._statistics import StatisticsMixin
 
-COVARIANCES = {"auto", "least_squares", "bayesian", "frequentist", "evidence"}
+COVARIANCES = {
+    "auto", "least_squares", "bayesian", "frequentist", "evidence", *ROBUST
+}  # fmt: skip
 # scikit-learn's constraint classes have no public name; the parent's own
 # constraints are instances of them.
 StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
 Interval = type(MLPRegressor._parameter_constraints["learning_rate_init"][0])
 
 
-class MLPRegressorCI(InferenceMixin, MLPRegressor):
+class MLPRegressorCI(StatisticsMixin, MLPRegressor):
     """Multi-layer perceptron regressor with confidence and prediction intervals.
 
     Trains and predicts exactly as :class:`sklearn.neural_network.MLPRegressor`, of
@@ -31,7 +35,8 @@ class MLPRegressorCI(InferenceMixin, MLPRegressor):
     Parameters
     ----------
     loss : {'squared_error', 'poisson'}, default='squared_error'
-        As in the parent. Intervals are there for ``'squared_error'``.
+        As in the parent. With ``'poisson'`` there are intervals of the mean, by
+        quasi-likelihood, and none of a new observation.
     hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
         As in the parent. ``()`` is a linear model.
     activation, solver : str, default='relu', 'adam'
@@ -281,6 +286,7 @@ or None, default='auto'
         return_std=False,
         return_cov=False,
         confidence_level=0.95,
+        simultaneous=None,
     ):
         """Predict, and on request say how sure.
 
@@ -303,6 +309,9 @@ or None, default='auto'
             Return the covariance of the regression mean between the rows of X.
         confidence_level : float or array-like of float, default=0.95
             In the open interval (0, 1): 0.95, not 95.
+        simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
+            With `return_ci`: all intervals of this call hold together; see
+            `Prediction.conf_int`. With `return_pi`: None or ``'bonferroni'``.
 
         Returns
         -------
@@ -343,5 +352,9 @@ or None, default='auto'
             return self._predict_cov(X)
         prediction = self.get_prediction(X)
         if return_std:
+            prediction.conf_int(levels, obs=True)  # refuses where there is none
             return prediction.mean, prediction.se_obs
-        return prediction.mean, prediction.conf_int(levels, obs=bool(return_pi))
+        interval = prediction.conf_int(
+            levels, obs=bool(return_pi), simultaneous=simultaneous
+        )
+        return prediction.mean, interval

@@ -40,6 +40,8 @@ class Rows(NamedTuple):
     """(m,)."""
     spread: np.ndarray = np.ones(1)
     """Standard deviation of y, (m,), in units of y."""
+    gain: Any = 1.0
+    """Factor of the rows of J, (m, n): sqrt(mu) under a Poisson loss, else 1."""
 
     @property
     def n_samples(self):
@@ -48,12 +50,12 @@ class Rows(NamedTuple):
 
     @property
     def seed(self):
-        """Seed of the sensitivities of f / scale, (m, m, 1)."""
-        return np.diag(1.0 / self.scale)[:, :, None]
+        """Seed of the sensitivities of gain f / scale, (m, m, 1 or n)."""
+        return np.diag(1.0 / self.scale)[:, :, None] * np.atleast_2d(self.gain)
 
     @property
     def weighted_seed(self):
-        """Seed of the sensitivities of sqrt(w) f / scale, (m, m, n)."""
+        """Seed of the sensitivities of sqrt(w) gain f / scale, (m, m, n)."""
         return self.seed * np.sqrt(self.weight)
 
     @property
@@ -71,8 +73,31 @@ class Rows(NamedTuple):
 ALONE = 1e-10
 
 
-def leave_one_out(e, H, cap=None):
-    """Return the leave-one-out residuals ``(I - H_ii)^-1 e_i``, (m, n).
+class Meat(NamedTuple):
+    """What lies inside A^+ (sum_i w_i J_i' M_i M_i' J_i + prior Lambda) A^+."""
+
+    mix: np.ndarray
+    """M_i, (m, c, 1 or n), in units of the scaled outputs."""
+    prior: float
+
+    @property
+    def plain(self):
+        """Whether this is s^2 A^+, with M = s I and prior = s^2."""
+        m, c, n = self.mix.shape
+        root = np.sqrt(self.prior) * np.eye(m)[:, :, None]
+        return c == m and n == 1 and np.array_equal(self.mix, root)
+
+
+def meat_of(Sigma, prior):
+    """Return the `Meat` of a noise of covariance `Sigma` (m, m), M M' = Sigma."""
+    values, V = np.linalg.eigh(Sigma)
+    if np.array_equal(Sigma, Sigma[0, 0] * np.eye(len(Sigma))):
+        V = np.eye(len(Sigma))
+    return Meat((V * np.sqrt(np.maximum(values, 0.0)))[:, :, None], float(prior))
+
+
+def leave_one_out(e, H, cap=None, power=1.0):
+    """Return the leave-one-out residuals ``(I - H_ii)^-power e_i``, (m, n).
 
     `e` is (m, n), `H` the (n, m, m) leverage of one copy of each row. A row whose
     leverage is 1 is fitted by itself alone: its residual is infinite. `cap` bounds
@@ -81,5 +106,5 @@ def leave_one_out(e, H, cap=None):
     h, V = np.linalg.eigh(H)
     room = 1.0 - (h if cap is None else np.minimum(h, cap))
     alone = room <= ALONE
-    rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room)
+    rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room) ** power
     return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))

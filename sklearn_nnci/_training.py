@@ -74,23 +74,37 @@ def weights(sample_weight, X):
     return w
 
 
-def residuals(network, X, y):
-    """Return y - f, (m, n), of `y` (n, m)."""
-    e = y.T.copy()
+def residuals(network, X, y, loss):
+    """Return (e, gain) of `y` (n, m), each (m, n).
+
+    Squared error: e = y - f, gain 1. Poisson: mu = exp f, e = (y - mu) / sqrt(mu), of
+    Pearson, and gain sqrt(mu), so that J'gain e is the gradient of the likelihood
+    and J'gain^2 J its expected information.
+    """
+    f = np.empty(y.T.shape)
     widest = sum(W.shape[1] for W in network.coefs)
     for part in row_slices(X.shape[0], 8 * widest):
-        e[:, part] -= forward(network, X[part])[-1]
-    return e
+        f[:, part] = forward(network, X[part])[-1]
+    if loss == "squared_error":
+        return y.T - f, np.ones_like(f)
+    if (y < 0.0).any():
+        raise InferenceUnavailable(
+            f"y counts events under loss='poisson', but its least is {y.min():g}. "
+            "Try loss='squared_error'."
+        )
+    gain = np.exp(f / 2.0)
+    return (y.T - gain**2) / gain, gain
 
 
-def training_rows(X, y, e, w, train):
-    """Return the `Rows` that trained, those of weight 0 left out."""
+def training_rows(X, y, e, gain, w, train):
+    """Return the `Rows` that trained, less those of weight 0, and their indices."""
     kept = train[w[train] > 0.0]
     if not kept.size:
         raise InferenceUnavailable("No training row has a positive sample_weight.")
     y, w = y[kept], w[kept]
     spread = np.sqrt(np.average((y - np.average(y, 0, w)) ** 2, 0, w))
-    return Rows(X[kept], e[:, kept], w, np.ones(len(e)), spread)
+    rows = Rows(X[kept], e[:, kept], w, np.ones(len(e)), spread, gain[:, kept])
+    return rows, kept
 
 
 def state_at_split(seed, n_parameters):
@@ -103,18 +117,18 @@ def state_at_split(seed, n_parameters):
     return rng.get_state()
 
 
-def replay_split(state, fraction, y, e, w, best_score):
+def replay_split(state, fraction, y, f, w, best_score):
     """Return (train, held_out) indices of early stopping, or None if they disagree.
 
     Splits from the random `state` as the fit did, and checks it by the score of the
-    held-out rows, `best_score`.
+    held-out rows, `best_score`; `f` are the predictions, (n, m).
     """
     rng = np.random.RandomState()
     rng.set_state(state)
     train, held_out = train_test_split(
         np.arange(len(y)), random_state=rng, test_size=fraction
     )
-    f = y[held_out] - e.T[held_out]
+    f = f[held_out]
     if not np.isfinite(f).all() or not w[held_out].any():
         return None
     score = r2_score(y[held_out], f, sample_weight=w[held_out])

@@ -216,7 +216,7 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
     from cases import Case
 
     from sklearn_nnci import _dual, _information, _jacobian
-    from sklearn_nnci._rows import Penalty, Rows
+    from sklearn_nnci._rows import Penalty, Rows, meat_of
 
     for case in (Case("tanh", (5,)), Case("tanh", (40,), n_samples=30)):
         F = _jacobian.factors(case.network, case.X)
@@ -227,7 +227,9 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
         expected = s2 * J @ np.linalg.solve(J.T @ J + alpha * np.eye(p), J.T)
         for route in (_information, _dual):
             sums = route.reduce_rows(case.network, rows)
-            posterior = sums.penalise(Penalty(alpha, 0)).posterior(s2 * np.eye(1), s2)
+            posterior = sums.penalise(Penalty(alpha, 0)).posterior(
+                meat_of(s2 * np.eye(1), s2)
+            )
             cov, _ = posterior.covariance(F)
             np.testing.assert_allclose(cov, expected, rtol=1e-10, atol=1e-12)
 

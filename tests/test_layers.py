@@ -8,14 +8,23 @@ import pytest
 import sklearn_nnci
 
 FLOORS = [
-    {"_network", "_chunks", "_linalg", "_evidence", "exceptions", "_version"},
+    {
+        "_network",
+        "_chunks",
+        "_linalg",
+        "_evidence",
+        "exceptions",
+        "metrics",
+        "_version",
+    },
     {"_jacobian", "_rows"},
     {"_dual"},
     {"_information"},
     {"_fits", "_diagnostics"},
-    {"_covariance", "_training"},
+    {"_covariance", "_training", "_influence"},
     {"_intervals", "_moments"},
     {"_inference"},
+    {"_statistics"},
     {"_regressor"},
     {"_target"},
     {"__init__"},

@@ -141,7 +141,7 @@ def test_evidence_bounds_a_query_that_wakes_a_dead_unit():
 @pytest.mark.parametrize(
     "parameters, weight, reason",
     [
-        (dict(loss="poisson"), None, "poisson"),
+        (dict(loss="poisson", covariance="evidence"), None, "squared errors"),
         (dict(noise="validation"), None, "validation"),
         (dict(), np.full(60, -1.0), "sample_weight"),
     ],
@@ -201,3 +201,20 @@ def test_covariance_outside_the_span_warns_too():
     caught = inference_warnings(lambda: net.predict([[0.0], [50.0]], return_cov=True))
     assert [w.category for w in caught] == [exceptions.OutsideSpanWarning]
     assert caught[0].filename == __file__
+
+
+def test_diagnostics_tell_every_check_in_text_and_html():
+    X, y = sine_data(n=200)
+    healthy, _ = fit_warns(X, y, **HEALTHY)
+    verdicts = {check.name: check.verdict for check in healthy.diagnostics()}
+    assert set(verdicts.values()) == {"ok", "not applicable"}
+    sick, caught = fit_warns(X, y, **PROVOKED[exceptions.NotAtMinimumWarning])
+    table = sick.diagnostics()
+    failed = [check for check in table if check.verdict == "warning"]
+    assert [check.warning for check in failed] == [w.category.__name__ for w in caught]
+    for check in failed:
+        assert check.value > check.threshold
+        assert check.advice in str(table)
+        assert check.name in table._repr_html_()
+    assert len(str(table).splitlines()) == 1 + len(table) + len(failed)
+    assert "relative offset" in repr(healthy.diagnostics())

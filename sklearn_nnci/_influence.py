@@ -1,0 +1,55 @@
+"""What each row does to the fit, without refitting.
+
+With H the leverages, e the residuals and s_(i) the noise without row i,
+
+    loo_i = (I - H_ii)^-1 e_i                           Rivals & Personnaz 2000
+    t_i = e_i / (s_(i) sqrt(1 - h_i))                   externally studentised
+    D_i = loo_i' H_ii loo_i / (edf s^2)                 Cook 1977
+
+exact for a network without hidden layer, to first order for others. Deleted is one
+copy of a row of weight k.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_nnci._rows import leave_one_out
+
+
+class Influence(NamedTuple):
+    """Influence of each row; nan for rows that did not train."""
+
+    leverage: np.ndarray
+    """h_i, (n,), or (H_ii)_kk, (n, m)."""
+    residuals: np.ndarray
+    """y - f; with a Poisson loss, of Pearson."""
+    loo_residuals: np.ndarray
+    """The residual of row i by the network without it; infinite where h = 1."""
+    studentized_residuals: np.ndarray
+    """Residuals over their standard error, the noise estimated without the row."""
+    cooks_distance: np.ndarray
+    """D_i, (n,)."""
+
+
+def influence(fit, kept, n_samples):
+    """Return the `Influence` of a `Fit` whose rows are `kept` of `n_samples`."""
+    w, e, H = fit.rows.weight, fit.rows.residuals.T, fit.H
+    m = e.shape[1]
+    h = np.einsum("nkk->nk", H)
+    loo = leave_one_out(e.T, H).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rss = (w[:, None] * e**2).sum(axis=0) - e**2 / (1.0 - h)
+        t = e / np.sqrt((1.0 - h) * np.maximum(rss, 0.0) / (fit.dof - 1.0))
+        s2 = np.trace(fit.residual_noise) / m
+        cook = np.einsum("nk,nkl,nl->n", loo, H, loo) / (fit.edf.sum() * s2)
+    fields = (_spread(values, kept, n_samples) for values in (h, e, loo, t, cook))
+    return Influence(*fields)
+
+
+def _spread(values, kept, n_samples):
+    """Return `values` at their rows among `n_samples`; one output loses its axis."""
+    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    out = np.full((n_samples, *values.shape[1:]), np.nan)
+    out[kept] = values
+    return out

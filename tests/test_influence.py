@@ -1,0 +1,115 @@
+"""Influence, leave-one-out and the parameters, against statsmodels and refits."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from cases import CONVERGED, sine_data
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from statsmodels.stats.outliers_influence import OLSInfluence
+from test_covariance import LINEAR, at_the_optimum, data
+
+from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
+from sklearn_nnci.metrics import loo_scorer
+
+
+def test_equals_statsmodels():
+    X, y, _ = data()
+    expected = OLSInfluence(sm.OLS(y, sm.add_constant(X)).fit())
+    found = at_the_optimum(X, y, covariance="least_squares").influence(X, y)
+    tolerance = dict(rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(found.leverage, expected.hat_matrix_diag, **tolerance)
+    np.testing.assert_allclose(found.loo_residuals, expected.resid_press, **tolerance)
+    np.testing.assert_allclose(
+        found.studentized_residuals, expected.resid_studentized_external, **tolerance
+    )
+    np.testing.assert_allclose(
+        found.cooks_distance, expected.cooks_distance[0], **tolerance
+    )
+
+
+def test_two_outputs_without_hidden_layer_are_two_regressions():
+    X, Y, _ = data(m=2)
+    both = at_the_optimum(X, Y, covariance="least_squares").influence(X, Y)
+    for k in range(2):
+        one = at_the_optimum(X, Y[:, k], covariance="least_squares")
+        one = one.influence(X, Y[:, k])
+        for name in ("leverage", "residuals", "loo_residuals", "studentized_residuals"):
+            np.testing.assert_allclose(
+                getattr(both, name)[:, k], getattr(one, name), rtol=1e-8
+            )
+
+
+def test_deletion_is_exact_for_a_linear_network():
+    X, y, _ = data(n=20)
+    model = at_the_optimum(X, y, covariance="least_squares")
+    loo = model.influence(X, y).loo_residuals
+    refits = [
+        (y - at_the_optimum(np.delete(X, i, 0), np.delete(y, i)).predict(X))[i]
+        for i in range(20)
+    ]
+    np.testing.assert_allclose(loo, refits, rtol=1e-9)
+    assert model.loo_score(X, y) == pytest.approx(r2_score(y, y - refits), rel=1e-12)
+    assert model.inference_.press == pytest.approx(np.mean(np.square(refits)))
+
+
+def test_rows_that_did_not_train_are_nan_and_copies_count():
+    X, y = sine_data(n=60)
+    k = np.r_[0, np.full(59, 2)]
+    net = MLPRegressor(
+        hidden_layer_sizes=(3,), activation="tanh", alpha=0.1, **CONVERGED
+    ).fit(X, y)
+    weighted = MLPRegressorCI.from_estimator(net, X, y, k).influence(X, y, k)
+    assert np.isnan(weighted.leverage).tolist() == [True] + [False] * 59
+    rows = np.repeat(np.arange(60), k)
+    repeated = MLPRegressorCI.from_estimator(net, X[rows], y[rows])
+    repeated = repeated.influence(X[rows], y[rows])
+    for one, two in zip(weighted, repeated, strict=True):
+        np.testing.assert_allclose(one[rows], two, rtol=1e-8)
+
+
+def test_a_row_that_only_it_explains_scores_minus_infinity():
+    X, y, _ = data()
+    X = np.c_[X, np.arange(50) == 7]
+    model = at_the_optimum(X, y, covariance="least_squares")
+    assert model.loo_score(X, y) == -np.inf
+    assert np.isinf(model.influence(X, y).loo_residuals[7])
+
+
+def test_search_by_leave_one_out_score():
+    X, y = sine_data(n=80, noise=0.4)
+    net = MLPRegressorCI(hidden_layer_sizes=(6,), activation="tanh", **CONVERGED)
+    rows = np.arange(80)
+    grid = {"mlpregressorci__alpha": [1e-4, 1e-1, 1e3]}
+    model = make_pipeline(StandardScaler(), net)
+    search = GridSearchCV(model, grid, scoring=loo_scorer, cv=[(rows, rows)]).fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert search.best_params_ == {"mlpregressorci__alpha": 0.1}
+    best = search.best_estimator_
+    scaled = best[:-1].transform(X)
+    assert scores.max() == pytest.approx(best[-1].loo_score(scaled, y))
+    wrapped = TransformedTargetRegressorCI(best, transformer=StandardScaler()).fit(X, y)
+    assert -1 < loo_scorer(wrapped, X, y) < 1
+
+
+def test_summary_marks_what_the_data_do_not_determine():
+    X, y, _ = data()
+    result = sm.OLS(y, sm.add_constant(X)).fit()
+    table = at_the_optimum(X, y, covariance="least_squares").summary(0.9)
+    order = [1, 2, 3, 0]
+    np.testing.assert_allclose(table["estimate"], result.params[order], rtol=1e-9)
+    np.testing.assert_allclose(table["std_error"], result.bse[order], rtol=1e-9)
+    np.testing.assert_allclose(
+        table[["lower", "upper"]], result.conf_int(0.1)[order], rtol=1e-9
+    )
+    assert table["estimable"].all()
+    twins = MLPRegressor(**LINEAR).fit(np.c_[X, X[:, 0]], y)
+    table = MLPRegressorCI.from_estimator(
+        twins, np.c_[X, X[:, 0]], y, covariance="least_squares"
+    ).summary()
+    assert table["estimable"].tolist() == [False, True, True, False, True]
+    assert np.isinf(table["std_error"]).tolist() == [True, False, False, True, False]
+    assert not table.isna().any(axis=None)
