@@ -179,7 +179,8 @@ class InferenceMixin:
     def _split(self, X, y, w, random_state):
         """Return the indices of the rows that trained, and of those held out."""
         everything = np.arange(len(y)), np.arange(0)
-        best_score = getattr(self, "best_validation_score_", None)
+        reached = getattr(self, "best_validation_score_", None)
+        best_score = getattr(self, "_split_score", reached)
         if not self.early_stopping or best_score is None:
             return everything
         split = random_state and _training.replay_split(
@@ -200,8 +201,8 @@ class InferenceMixin:
             )
         return split or everything
 
-    def _network(self):
-        """Return the fitted weights, or raise if they do not fit together."""
+    def _network(self, coefs=None, intercepts=None):
+        """Return the fitted weights, or those given, if they fit together."""
         trained = getattr(self, "_inference", {}).get("activation", self.activation)
         if trained != self.activation:
             raise ValueError(
@@ -209,7 +210,11 @@ class InferenceMixin:
                 f"{trained!r}. Set it back, or fit again."
             )
         return _training.checked_network(
-            self.coefs_, self.intercepts_, trained, self.n_features_in_, self.n_outputs_
+            self.coefs_ if coefs is None else coefs,
+            self.intercepts_ if intercepts is None else intercepts,
+            trained,
+            self.n_features_in_,
+            self.n_outputs_,
         )
 
     def _without_inference(self, reason, failed=False):

@@ -1,7 +1,7 @@
 """`MLPRegressorCI`: scikit-learn's MLPRegressor that knows how sure it is."""
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_array
 
 from sklearn_nnci import _training, exceptions
 from sklearn_nnci._covariance import ROBUST
-from sklearn_nnci._fits import InferenceUnavailable
 from sklearn_nnci._inference import NOISES
 from sklearn_nnci._intervals import check_levels
 from sklearn_nnci._statistics import StatisticsMixin
@@ -92,6 +91,16 @@ or None, default='auto'
         squared residual of the rows early stopping held out; or a known variance in
         squared units of y. ``'auto'`` is ``'residual'`` for a named covariance, and
         its own for ``'evidence'`` and ``'auto'``.
+    polish : bool, default=False
+        After training, run the penalised objective that the solver minimised to its
+        true minimum (Levenberg-Marquardt, or L-BFGS for large networks). It changes
+        the predictions; ``polish_`` tells how far it got. Left undone, with a warning,
+        where there are more parameters than rows.
+    n_restarts : int, default=0
+        Further starts, each polished if asked; the lowest objective is kept.
+        ``start_objectives_`` and `between_start_std` tell how much starts differ.
+    n_jobs : int, default=None
+        Processes for the further starts.
 
     Attributes
     ----------
@@ -148,6 +157,9 @@ or None, default='auto'
         **MLPRegressor._parameter_constraints,
         "covariance": [StrOptions(COVARIANCES), None],
         "noise": [StrOptions(NOISES), Interval(Real, 0, np.inf, closed="neither")],
+        "polish": ["boolean"],
+        "n_restarts": [Interval(Integral, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -179,6 +191,9 @@ or None, default='auto'
         max_fun=15000,
         covariance="auto",
         noise="auto",
+        polish=False,
+        n_restarts=0,
+        n_jobs=None,
     ):
         super().__init__(
             loss=loss,
@@ -208,6 +223,9 @@ or None, default='auto'
         )
         self.covariance = covariance
         self.noise = noise
+        self.polish = polish
+        self.n_restarts = n_restarts
+        self.n_jobs = n_jobs
 
     def fit(self, X, y, sample_weight=None):
         """Fit the network, then the inference about it.
@@ -234,16 +252,26 @@ or None, default='auto'
         finally:
             random_state = self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("covariance=None skipped the inference at fit.")
-        if self.covariance is None:
-            return self
+        self._forget_starts()
         try:
-            X = check_array(X, accept_sparse="csr", dtype=np.float64)
-            self._infer(X, _training.target(y), sample_weight, random_state)
-        except (InferenceUnavailable, LinAlgError, MemoryError) as error:
+            if self.polish:
+                self._polish_weights(*self._data(X, y), sample_weight, random_state)
+            if self.n_restarts:
+                best = self._start_again(X, y, sample_weight)
+                random_state = best or random_state
+            if self.covariance is not None:
+                self._infer(*self._data(X, y), sample_weight, random_state)
+        except (ValueError, LinAlgError, MemoryError) as error:
             self._without_inference(f"Inference failed at fit. {error}", failed=True)
             message = f"The network is fitted, but it has no intervals. {error}"
             warnings.warn(message, exceptions.InferenceUnavailableWarning, stacklevel=2)
         return self
+
+    @staticmethod
+    def _data(X, y):
+        """Return what the parent has validated in float64, y as (n, m)."""
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        return X, _training.target(y)
 
     @available_if(lambda self: hasattr(super(), "partial_fit"))
     def partial_fit(self, X, y, sample_weight=None):
@@ -268,6 +296,7 @@ or None, default='auto'
         finally:
             self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("partial_fit changed the weights.")
+        self._forget_starts()
         return self
 
     def _fit_stochastic(self, *args, **kwargs):

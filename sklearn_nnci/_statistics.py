@@ -7,14 +7,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_nnci import _jacobian, _network
 from sklearn_nnci._covariance import smoother
 from sklearn_nnci._diagnostics import Check, Diagnostics
-from sklearn_nnci._inference import InferenceMixin
 from sklearn_nnci._influence import influence
 from sklearn_nnci._information import restore
 from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._rows import leave_one_out
+from sklearn_nnci._starts import StartsMixin
 
 
-class StatisticsMixin(InferenceMixin):
+class StatisticsMixin(StartsMixin):
     """What there is to know about a network with its inference, besides intervals."""
 
     def jacobian(self, X):

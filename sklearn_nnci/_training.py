@@ -74,6 +74,28 @@ def weights(sample_weight, X):
     return w
 
 
+def linear_predictor(network, X):
+    """Return f, (m, n)."""
+    f = np.empty((network.n_outputs, X.shape[0]))
+    widest = sum(W.shape[1] for W in network.coefs)
+    for part in row_slices(X.shape[0], 8 * widest):
+        f[:, part] = forward(network, X[part])[-1]
+    return f
+
+
+def objective(network, X, y, w, strength, loss):
+    """Return what training minimises, the sum over rows and outputs.
+
+    Squared error: 1/2 sum w (y - f)^2; Poisson: sum w (mu - y f), mu = exp f; and
+    lambda / 2 times the squared coefs.
+    """
+    f = linear_predictor(network, X)
+    with np.errstate(over="ignore"):
+        cost = (y.T - f) ** 2 / 2 if loss == "squared_error" else np.exp(f) - y.T * f
+    squares = sum(np.vdot(W, W) for W in network.coefs)
+    return float((w * cost).sum() + 0.5 * strength * squares)
+
+
 def residuals(network, X, y, loss):
     """Return (e, gain) of `y` (n, m), each (m, n).
 
@@ -81,10 +103,7 @@ def residuals(network, X, y, loss):
     Pearson, and gain sqrt(mu), so that J'gain e is the gradient of the likelihood
     and J'gain^2 J its expected information.
     """
-    f = np.empty(y.T.shape)
-    widest = sum(W.shape[1] for W in network.coefs)
-    for part in row_slices(X.shape[0], 8 * widest):
-        f[:, part] = forward(network, X[part])[-1]
+    f = linear_predictor(network, X)
     if loss == "squared_error":
         return y.T - f, np.ones_like(f)
     if (y < 0.0).any():

@@ -14,6 +14,7 @@ __all__ = [
     "NotAtMinimumWarning",
     "OutsideSpanWarning",
     "OverfittedWarning",
+    "PolishRefusedWarning",
     "SmoothingBiasWarning",
     "VersionMismatchWarning",
 ]
@@ -49,6 +50,10 @@ class SmoothingBiasWarning(InferenceWarning):
 
 class EvidenceBoundaryWarning(InferenceWarning):
     """The marginal likelihood has no maximum within the range searched."""
+
+
+class PolishRefusedWarning(InferenceWarning):
+    """There are more parameters than rows: a polished fit would interpolate."""
 
 
 class OutsideSpanWarning(InferenceWarning):

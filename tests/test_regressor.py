@@ -60,15 +60,16 @@ def test_weights_predictions_and_random_stream_are_the_parents(parameters, weigh
     np.testing.assert_array_equal(two.predict(X, return_ci=True)[0], one.predict(X))
 
 
-def test_signature_is_the_parents_and_two_of_our_own():
+def test_signature_is_the_parents_and_our_own():
     parent = inspect.signature(MLPRegressor.__init__).parameters
     mine = inspect.signature(MLPRegressorCI.__init__).parameters
-    assert list(mine) == [*parent, "covariance", "noise"]
+    own = ["covariance", "noise", "polish", "n_restarts", "n_jobs"]
+    assert list(mine) == [*parent, *own]
     for name, parameter in parent.items():
         assert (mine[name].kind, mine[name].default) == (
             parameter.kind, parameter.default
         )  # fmt: skip
-    for name in ("covariance", "noise"):
+    for name in own:
         assert mine[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 

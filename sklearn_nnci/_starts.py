@@ -1,0 +1,159 @@
+"""Training beyond the parent's: polished weights, and further starts."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_nnci import _network, _polish, _training, exceptions
+from sklearn_nnci._inference import InferenceMixin
+
+
+class PolishReport(NamedTuple):
+    """What ``polish=True`` did; see `_polish.Polish`."""
+
+    iterations: int
+    objective_before: float
+    objective_after: float
+    gradient_norm: float
+    method: str
+    reason: str
+    relative_offset: float
+    """Of the inference after it; nan where there is none."""
+
+
+class StartsMixin(InferenceMixin):
+    """`polish`, `n_restarts` and what they leave behind."""
+
+    @property
+    def polish_(self):
+        """What the polish did: iterations, objective, gradient, reason; a record."""
+        check_is_fitted(self)
+        if "_polished" not in vars(self):
+            raise AttributeError("polish_ is there after fit with polish=True only.")
+        report = getattr(self, "_inference", {}).get("report", {})
+        offset = report.get("relative_offset", np.nan)
+        return PolishReport(**self._polished, relative_offset=offset)
+
+    @property
+    def start_objectives_(self):
+        """Objective of each start, (n_restarts + 1,), the parent's own first."""
+        check_is_fitted(self)
+        if "_starts" not in vars(self):
+            raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
+        return self._starts["objectives"]
+
+    def between_start_std(self, X):
+        """Return the spread of the predictions between starts.
+
+        Intervals of one fit do not contain it: where it is large beside them, the
+        objective has several good minima, and the intervals are too narrow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Standard deviation over the starts of fit, in units of y.
+
+        Raises
+        ------
+        AttributeError
+            If there was one start only.
+        """
+        self.start_objectives_  # noqa: B018 - raises if there is none
+        like = self._network()
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        predictions = [
+            _training.linear_predictor(_network.unpack(theta, like), X)
+            for theta in self._starts["parameters"]
+        ]
+        if self.loss == "poisson":
+            predictions = np.exp(predictions)
+        std = np.std(predictions, axis=0, ddof=1).T
+        return std[:, 0] if self.n_outputs_ == 1 else std
+
+    def _forget_starts(self):
+        for name in ("_polished", "_starts", "_split_score"):
+            self.__dict__.pop(name, None)
+
+    def _polish_weights(self, X, y, sample_weight, random_state):
+        """Replace the weights by those at the minimum of the objective nearby."""
+        network, rows, kept, _, strength = self._problem(
+            X, y, sample_weight, random_state
+        )
+        if network.n_parameters > kept.size * network.n_outputs:
+            warnings.warn(
+                f"polish=True was left undone: {network.n_parameters} parameters would "
+                f"fit {kept.size} rows exactly at the minimum. Try a smaller network.",
+                exceptions.PolishRefusedWarning,
+                stacklevel=4,
+            )
+            return
+        w = _training.weights(sample_weight, X)
+        held_out = self._split(X, y, w, random_state)[1]
+        polished, record = _polish.polish(
+            network, rows.X, y[kept], rows.weight, strength, loss=self.loss
+        )
+        self.coefs_ = [np.array(W) for W in polished.coefs]
+        self.intercepts_ = [np.array(b) for b in polished.intercepts]
+        self._polished = record._asdict()
+        if held_out.size:
+            # The score that early stopping reached no longer tells its split.
+            self._split_score = self.score(X[held_out], y[held_out], w[held_out])
+        # The moments of adam and sgd belong to the weights that were left.
+        self.__dict__.pop("_optimizer", None)
+
+    def _start_again(self, X, y, sample_weight):
+        """Fit from further starts; return the random state at the split of the best.
+
+        The lowest penalised objective over all rows wins. None: the first start did.
+        """
+        rng = check_random_state(self.random_state)
+        seeds = [int(seed) for seed in rng.randint(2**31 - 1, size=self.n_restarts)]
+        single = clone(self).set_params(
+            n_restarts=0, covariance=None, warm_start=False, n_jobs=None
+        )
+        jobs = (
+            delayed(_fitted_attributes)(single, seed, X, y, sample_weight)
+            for seed in seeds
+        )
+        verbose = 10 if self.verbose else 0
+        others = Parallel(n_jobs=self.n_jobs, verbose=verbose)(jobs)
+        data = check_array(X, accept_sparse="csr", dtype=np.float64)
+        target, w = _training.target(y), _training.weights(sample_weight, data)
+        networks = [self._network()]
+        for fitted in others:
+            networks.append(self._network(fitted["coefs_"], fitted["intercepts_"]))
+        strength = _training.strength(
+            self.solver, self.alpha, self.batch_size, len(target)
+        )
+        objectives = [
+            _training.objective(network, data, target, w, strength, self.loss)
+            for network in networks
+        ]
+        best = int(np.argmin(objectives))
+        state = None
+        if best > 0:
+            self._forget_starts()
+            vars(self).update(others[best - 1])
+            state = _training.state_at_split(seeds[best - 1], networks[0].n_parameters)
+        theta = [_network.pack(net.coefs, net.intercepts) for net in networks]
+        self._starts = {
+            "objectives": np.array(objectives), "parameters": np.array(theta)
+        }  # fmt: skip
+        return state
+
+
+def _fitted_attributes(estimator, seed, X, y, sample_weight):
+    """Return what fitting a clone from `seed` sets, parameters left out."""
+    fitted = clone(estimator).set_params(random_state=seed).fit(X, y, sample_weight)
+    names = fitted.get_params(deep=False)
+    return {name: value for name, value in vars(fitted).items() if name not in names}

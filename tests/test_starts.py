@@ -1,0 +1,130 @@
+"""Polished weights and further starts, through the estimator."""
+
+import pickle
+
+import numpy as np
+import pytest
+from cases import sine_data
+from sklearn.base import clone
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_nnci import MLPRegressorCI, exceptions
+
+SMALL = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=1e-2, max_iter=2000)
+
+
+def objective(net, X, y, alpha):
+    e = y.reshape(len(y), -1) - net.predict(X).reshape(len(y), -1)
+    return 0.5 * (e**2).sum() + 0.5 * alpha * sum((W**2).sum() for W in net.coefs_)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_polish_reaches_the_minimum_and_says_so(solver):
+    X, y = sine_data(n=100)
+    plain = MLPRegressor(solver=solver, random_state=0, **SMALL).fit(X, y)
+    net = MLPRegressorCI(solver=solver, random_state=0, polish=True, **SMALL).fit(X, y)
+    record = net.polish_
+    assert record.objective_before == pytest.approx(objective(plain, X, y, 1e-2))
+    assert record.objective_after == pytest.approx(objective(net, X, y, 1e-2))
+    assert record.objective_after < record.objective_before
+    assert record.relative_offset == net.inference_.relative_offset < 1e-3
+    assert record.iterations > 0 and record.reason
+    names = [check.name for check in net.diagnostics() if check.verdict == "warning"]
+    assert "relative offset" not in names
+
+
+def test_polished_weights_are_fresh_and_later_training_starts_afresh():
+    X, y = sine_data(n=100)
+    net = MLPRegressorCI(random_state=0, polish=True, **SMALL).fit(X, y)
+    assert not hasattr(net, "_optimizer")
+    assert all(W.base is None or W.flags.owndata for W in net.coefs_)
+    before = [W.copy() for W in net.coefs_]
+    net.partial_fit(X, y)
+    assert all((a != b).any() for a, b in zip(before, net.coefs_, strict=True))
+    with pytest.raises(AttributeError, match="polish=True"):
+        net.polish_  # noqa: B018
+
+
+def test_more_parameters_than_rows_are_left_alone():
+    X, y = sine_data(n=40)
+    parameters = dict(hidden_layer_sizes=(30,), random_state=0, max_iter=30)
+    with pytest.warns(exceptions.PolishRefusedWarning, match="121 parameters.*40 rows"):
+        net = MLPRegressorCI(polish=True, **parameters).fit(X, y)
+    plain = MLPRegressor(**parameters).fit(X, y)
+    np.testing.assert_array_equal(net.predict(X), plain.predict(X))
+    assert not hasattr(net, "polish_")
+
+
+def test_polish_uses_only_the_rows_that_trained():
+    X, y = sine_data(n=200)
+    net = MLPRegressorCI(random_state=0, polish=True, early_stopping=True, **SMALL)
+    net.fit(X, y)
+    assert net.inference_.n_samples == 180
+    assert net.inference_.relative_offset < 1e-3
+
+
+@pytest.mark.parametrize("random_state", [0, "state"])
+def test_restarts_keep_the_lowest_objective_whatever_n_jobs(random_state):
+    X, y = sine_data(n=100, noise=0.3)
+    fits = []
+    for n_jobs in (None, 2):
+        state = np.random.RandomState(1) if random_state == "state" else 0
+        net = MLPRegressorCI(
+            solver="lbfgs", n_restarts=4, n_jobs=n_jobs, random_state=state, **SMALL
+        ).fit(X, y)
+        fits.append(net)
+        objectives = net.start_objectives_
+        assert objectives.shape == (5,)
+        assert objective(net, X, y, 1e-2) == pytest.approx(objectives.min())
+        spread = net.between_start_std(X)
+        assert spread.shape == (100,) and (spread > 0).all()
+    np.testing.assert_array_equal(fits[0].start_objectives_, fits[1].start_objectives_)
+    np.testing.assert_array_equal(
+        fits[0].predict(X, return_ci=True)[1], fits[1].predict(X, return_ci=True)[1]
+    )
+    assert (
+        fits[0].predict(X).tolist()
+        == pickle.loads(pickle.dumps(fits[0])).predict(X).tolist()
+    )
+
+
+def test_first_start_is_that_of_a_fit_without_restarts():
+    X, y = sine_data(n=100, noise=0.3)
+    one = MLPRegressorCI(solver="lbfgs", random_state=0, **SMALL).fit(X, y)
+    many = clone(one).set_params(n_restarts=2).fit(X, y)
+    assert many.start_objectives_[0] == pytest.approx(objective(one, X, y, 1e-2))
+    with pytest.raises(AttributeError, match="n_restarts"):
+        one.start_objectives_  # noqa: B018
+
+
+def test_restarts_of_early_stopped_networks_recover_the_rows_of_the_winner():
+    X, y = sine_data(n=150, noise=0.3)
+    winners = set()
+    for seed in range(4):
+        net = MLPRegressorCI(
+            random_state=seed, n_restarts=3, early_stopping=True, noise="validation",
+            hidden_layer_sizes=(5,),
+        ).fit(X, y)  # fmt: skip
+        assert net.inference_.n_samples == 135
+        assert not any("HeldOut" in text for text in net.inference_.warnings)
+        winners.add(int(np.argmin(net.start_objectives_)))
+    assert winners != {0}
+
+
+def test_polished_restarts():
+    X, y = sine_data(n=100, noise=0.3)
+    net = MLPRegressorCI(
+        solver="lbfgs", n_restarts=3, polish=True, random_state=0, **SMALL
+    ).fit(X, y)
+    assert net.polish_.objective_after == pytest.approx(net.start_objectives_.min())
+    assert net.inference_.relative_offset < 1e-3
+
+
+@pytest.mark.parametrize(
+    "name, value", [("polish", "yes"), ("n_restarts", -1), ("n_restarts", 1.5),
+                    ("n_jobs", "all")],
+)  # fmt: skip
+def test_bad_parameters(name, value):
+    X, y = sine_data(n=20)
+    with pytest.raises(ValueError, match=name):
+        MLPRegressorCI(**{name: value}).fit(X, y)
