@@ -1,7 +1,6 @@
 """What `MLPRegressorCI` has beyond its parent: the inference and its uses."""
 
 import copy
-import functools
 import warnings
 from numbers import Integral
 
@@ -9,13 +8,12 @@ import numpy as np
 import sklearn
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_nnci import _moments, _network, _training, exceptions
 from sklearn_nnci._covariance import Report, Validation, infer
 from sklearn_nnci._diagnostics import checks
 from sklearn_nnci._fits import InferenceUnavailable
-from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._version import __version__
 
 NOISES = {"auto", "residual", "loo", "validation"}
@@ -243,78 +241,6 @@ class InferenceMixin:
     def inference_(self):
         """What inference found, a `Report`."""
         return Report(**self._with_inference()[0]["report"])
-
-    def get_prediction(self, X):
-        """Return predictions with their standard errors, intervals and a table.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows; the index of a DataFrame is kept.
-
-        Returns
-        -------
-        prediction : Prediction
-            With ``mean``, ``se_mean``, ``se_obs``, ``dof``, ``conf_int()`` and
-            ``to_frame()``.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted, or has no inference at its weights.
-        ValueError
-            If inference failed at fit.
-        """
-        y, rows, state, network = self._queries(X)
-        se_mean, se_obs = _moments.standard_errors(state, network, rows)
-        if state["posterior"] is not None:
-            self._warn_outside(np.isinf(se_mean))
-        dof = state["dof"] if y.ndim == 2 else float(state["dof"][0])
-        index = X.index if hasattr(X, "iloc") else None
-        se_mean, se_obs = se_mean.T.reshape(y.shape), se_obs.T.reshape(y.shape)
-        report, poisson = state["report"], self.loss == "poisson"
-        smoother = report["method"] in ("least_squares", "frequentist")
-        return Prediction(
-            y,
-            se_mean * y if poisson else se_mean,
-            np.full_like(se_obs, np.nan) if poisson else se_obs,
-            dof,
-            index,
-            rank=report["rank"] if smoother else None,
-            covariance=functools.partial(self._covariance_of, y, rows),
-            log_link=poisson,
-        )
-
-    def _predict_cov(self, X):
-        y, rows, state, _ = self._queries(X)
-        cov = self._covariance_of(y, rows)
-        if state["posterior"] is not None:
-            variances = np.diag(cov.reshape(y.size, y.size))
-            self._warn_outside(np.isinf(variances.reshape(len(y), -1).T))
-        return y, cov
-
-    def _covariance_of(self, y, rows):
-        """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
-        cov = _moments.covariance(*self._with_inference(), rows).reshape(y.shape * 2)
-        return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
-
-    def _queries(self, X):
-        """Return (predictions, X in float64, state, network)."""
-        state, network = self._with_inference()
-        y = super().predict(X)
-        rows = check_array(X, accept_sparse="csr", dtype=np.float64)
-        return y, rows, state, network
-
-    def _warn_outside(self, unbounded):
-        n_rows = int(unbounded.any(axis=0).sum())
-        if n_rows:
-            warnings.warn(
-                f"{n_rows} of {unbounded.shape[1]} rows depend on parameters that no "
-                "training row determines, such as units inactive in training: their "
-                "intervals are unbounded. Try covariance='evidence'.",
-                exceptions.OutsideSpanWarning,
-                stacklevel=4,
-            )
 
     def __getstate__(self):
         return {**super().__getstate__(), "_saved_by": _versions()}

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_array
 from sklearn_nnci import _training, exceptions
 from sklearn_nnci._covariance import ROBUST
 from sklearn_nnci._inference import NOISES
-from sklearn_nnci._intervals import check_levels
 from sklearn_nnci._statistics import StatisticsMixin
 
 COVARIANCES = {
@@ -305,85 +304,3 @@ or None, default='auto'
         if self.early_stopping:
             self._random_state_at_split = self._random_state.get_state()
         return super()._fit_stochastic(*args, **kwargs)
-
-    def predict(
-        self,
-        X,
-        *,
-        return_ci=False,
-        return_pi=False,
-        return_std=False,
-        return_cov=False,
-        confidence_level=0.95,
-        simultaneous=None,
-    ):
-        """Predict, and on request say how sure.
-
-        At most one of the flags may be set. With none, this is the parent's
-        ``predict``, bit for bit, and costs what that costs.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows.
-        return_ci : bool, default=False
-            Return the confidence interval of the regression mean: it says where the
-            curve is, and shrinks as data are added.
-        return_pi : bool, default=False
-            Return the prediction interval of a new observation: noise included.
-        return_std : bool, default=False
-            Return the standard deviation of a new observation, noise included, as
-            :class:`~sklearn.linear_model.BayesianRidge` does.
-        return_cov : bool, default=False
-            Return the covariance of the regression mean between the rows of X.
-        confidence_level : float or array-like of float, default=0.95
-            In the open interval (0, 1): 0.95, not 95.
-        simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
-            With `return_ci`: all intervals of this call hold together; see
-            `Prediction.conf_int`. With `return_pi`: None or ``'bonferroni'``.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in units of y.
-        interval : ndarray of shape ``y.shape + (2,) + np.shape(confidence_level)``
-            Lower and upper bounds, with `return_ci` or `return_pi`; (-inf, inf) where
-            the data do not bound the prediction.
-        std : ndarray of shape ``y.shape``
-            With `return_std`.
-        cov : ndarray of shape ``y.shape + y.shape``
-            With `return_cov`.
-
-        Raises
-        ------
-        NotFittedError
-            If the network is not fitted, or has no inference at its weights.
-        ValueError
-            If several flags are set, a level is not in (0, 1), or inference failed.
-
-        Warns
-        -----
-        OutsideSpanWarning
-            If rows depend on parameters that no training row determines.
-        """
-        flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
-                     return_cov=return_cov)  # fmt: skip
-        asked = [name for name, flag in flags.items() if flag]
-        if not asked:
-            return super().predict(X)
-        if len(asked) > 1:
-            raise ValueError(
-                f"{' and '.join(asked)} cannot be combined. Try one call for each, or "
-                "get_prediction(X), which has them all."
-            )
-        levels = check_levels(confidence_level)
-        if return_cov:
-            return self._predict_cov(X)
-        prediction = self.get_prediction(X)
-        if return_std:
-            prediction.conf_int(levels, obs=True)  # refuses where there is none
-            return prediction.mean, prediction.se_obs
-        interval = prediction.conf_int(
-            levels, obs=bool(return_pi), simultaneous=simultaneous
-        )
-        return prediction.mean, interval

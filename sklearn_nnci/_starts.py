@@ -10,7 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_nnci import _network, _polish, _training, exceptions
-from sklearn_nnci._inference import InferenceMixin
+from sklearn_nnci._prediction import PredictionMixin
 
 
 class PolishReport(NamedTuple):
@@ -26,7 +26,7 @@ class PolishReport(NamedTuple):
     """Of the inference after it; nan where there is none."""
 
 
-class StartsMixin(InferenceMixin):
+class StartsMixin(PredictionMixin):
     """`polish`, `n_restarts` and what they leave behind."""
 
     @property

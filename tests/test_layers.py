@@ -24,6 +24,7 @@ FLOORS = [
     {"_covariance", "_training", "_influence", "_polish"},
     {"_intervals", "_moments"},
     {"_inference"},
+    {"_prediction"},
     {"_starts"},
     {"_statistics"},
     {"_regressor"},

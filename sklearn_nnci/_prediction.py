@@ -1,0 +1,169 @@
+"""Predictions with intervals."""
+
+import functools
+import warnings
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from sklearn_nnci import _moments, exceptions
+from sklearn_nnci._inference import InferenceMixin
+from sklearn_nnci._intervals import Prediction, check_levels
+
+
+class PredictionMixin(InferenceMixin):
+    """``predict`` with its flags, and `get_prediction`."""
+
+    def predict(
+        self,
+        X,
+        *,
+        return_ci=False,
+        return_pi=False,
+        return_std=False,
+        return_cov=False,
+        confidence_level=0.95,
+        simultaneous=None,
+    ):
+        """Predict, and on request say how sure.
+
+        At most one of the flags may be set. With none, this is the parent's
+        ``predict``, bit for bit, and costs what that costs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows.
+        return_ci : bool, default=False
+            Return the confidence interval of the regression mean: it says where the
+            curve is, and shrinks as data are added.
+        return_pi : bool, default=False
+            Return the prediction interval of a new observation: noise included.
+        return_std : bool, default=False
+            Return the standard deviation of a new observation, noise included, as
+            :class:`~sklearn.linear_model.BayesianRidge` does.
+        return_cov : bool, default=False
+            Return the covariance of the regression mean between the rows of X.
+        confidence_level : float or array-like of float, default=0.95
+            In the open interval (0, 1): 0.95, not 95.
+        simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
+            With `return_ci`: all intervals of this call hold together; see
+            `Prediction.conf_int`. With `return_pi`: None or ``'bonferroni'``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in units of y.
+        interval : ndarray of shape ``y.shape + (2,) + np.shape(confidence_level)``
+            Lower and upper bounds, with `return_ci` or `return_pi`; (-inf, inf) where
+            the data do not bound the prediction.
+        std : ndarray of shape ``y.shape``
+            With `return_std`.
+        cov : ndarray of shape ``y.shape + y.shape``
+            With `return_cov`.
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted, or has no inference at its weights.
+        ValueError
+            If several flags are set, a level is not in (0, 1), or inference failed.
+
+        Warns
+        -----
+        OutsideSpanWarning
+            If rows depend on parameters that no training row determines.
+        """
+        flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
+                     return_cov=return_cov)  # fmt: skip
+        asked = [name for name, flag in flags.items() if flag]
+        if not asked:
+            return super().predict(X)
+        if len(asked) > 1:
+            raise ValueError(
+                f"{' and '.join(asked)} cannot be combined. Try one call for each, or "
+                "get_prediction(X), which has them all."
+            )
+        levels = check_levels(confidence_level)
+        if return_cov:
+            return self._predict_cov(X)
+        prediction = self.get_prediction(X)
+        if return_std:
+            prediction.conf_int(levels, obs=True)  # refuses where there is none
+            return prediction.mean, prediction.se_obs
+        interval = prediction.conf_int(
+            levels, obs=bool(return_pi), simultaneous=simultaneous
+        )
+        return prediction.mean, interval
+
+    def get_prediction(self, X):
+        """Return predictions with their standard errors, intervals and a table.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows; the index of a DataFrame is kept.
+
+        Returns
+        -------
+        prediction : Prediction
+            With ``mean``, ``se_mean``, ``se_obs``, ``dof``, ``conf_int()`` and
+            ``to_frame()``.
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted, or has no inference at its weights.
+        ValueError
+            If inference failed at fit.
+        """
+        y, rows, state, network = self._queries(X)
+        se_mean, se_obs = _moments.standard_errors(state, network, rows)
+        if state["posterior"] is not None:
+            self._warn_outside(np.isinf(se_mean))
+        dof = state["dof"] if y.ndim == 2 else float(state["dof"][0])
+        index = X.index if hasattr(X, "iloc") else None
+        se_mean, se_obs = se_mean.T.reshape(y.shape), se_obs.T.reshape(y.shape)
+        report, poisson = state["report"], self.loss == "poisson"
+        smoother = report["method"] in ("least_squares", "frequentist")
+        return Prediction(
+            y,
+            se_mean * y if poisson else se_mean,
+            np.full_like(se_obs, np.nan) if poisson else se_obs,
+            dof,
+            index,
+            rank=report["rank"] if smoother else None,
+            covariance=functools.partial(self._covariance_of, y, rows),
+            log_link=poisson,
+        )
+
+    def _predict_cov(self, X):
+        y, rows, state, _ = self._queries(X)
+        cov = self._covariance_of(y, rows)
+        if state["posterior"] is not None:
+            variances = np.diag(cov.reshape(y.size, y.size))
+            self._warn_outside(np.isinf(variances.reshape(len(y), -1).T))
+        return y, cov
+
+    def _covariance_of(self, y, rows):
+        """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
+        cov = _moments.covariance(*self._with_inference(), rows).reshape(y.shape * 2)
+        return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
+
+    def _queries(self, X):
+        """Return (predictions, X in float64, state, network)."""
+        state, network = self._with_inference()
+        y = super().predict(X)
+        rows = check_array(X, accept_sparse="csr", dtype=np.float64)
+        return y, rows, state, network
+
+    def _warn_outside(self, unbounded):
+        n_rows = int(unbounded.any(axis=0).sum())
+        if n_rows:
+            warnings.warn(
+                f"{n_rows} of {unbounded.shape[1]} rows depend on parameters that no "
+                "training row determines, such as units inactive in training: their "
+                "intervals are unbounded. Try covariance='evidence'.",
+                exceptions.OutsideSpanWarning,
+                stacklevel=4,
+            )
