@@ -185,7 +185,7 @@ class InferenceMixin:
             random_state,
             self.validation_fraction,
             y,
-            super().predict(X).reshape(y.shape),
+            _training.predicted_mean(self._network(), X, self.loss),
             w,
             best_score,
         )

@@ -72,12 +72,10 @@ class StartsMixin(PredictionMixin):
         like = self._network()
         X = check_array(X, accept_sparse="csr", dtype=np.float64)
         predictions = [
-            _training.linear_predictor(_network.unpack(theta, like), X)
+            _training.predicted_mean(_network.unpack(theta, like), X, self.loss)
             for theta in self._starts["parameters"]
         ]
-        if self.loss == "poisson":
-            predictions = np.exp(predictions)
-        std = np.std(predictions, axis=0, ddof=1).T
+        std = np.std(predictions, axis=0, ddof=1)
         return std[:, 0] if self.n_outputs_ == 1 else std
 
     def _forget_starts(self):
@@ -107,7 +105,8 @@ class StartsMixin(PredictionMixin):
         self._polished = record._asdict()
         if held_out.size:
             # The score that early stopping reached no longer tells its split.
-            self._split_score = self.score(X[held_out], y[held_out], w[held_out])
+            mean = _training.predicted_mean(polished, X, self.loss)
+            self._split_score = _training.held_out_score(y, mean, w, held_out)
         # The moments of adam and sgd belong to the weights that were left.
         self.__dict__.pop("_optimizer", None)
 

@@ -83,6 +83,12 @@ def linear_predictor(network, X):
     return f
 
 
+def predicted_mean(network, X, loss):
+    """Return what the network predicts, f or exp f, (n, m)."""
+    f = linear_predictor(network, X).T
+    return np.exp(f) if loss == "poisson" else f
+
+
 def objective(network, X, y, w, strength, loss):
     """Return what training minimises, the sum over rows and outputs.
 
@@ -136,20 +142,24 @@ def state_at_split(seed, n_parameters):
     return rng.get_state()
 
 
-def replay_split(state, fraction, y, f, w, best_score):
+def replay_split(state, fraction, y, mean, w, best_score):
     """Return (train, held_out) indices of early stopping, or None if they disagree.
 
     Splits from the random `state` as the fit did, and checks it by the score of the
-    held-out rows, `best_score`; `f` are the predictions, (n, m).
+    held-out rows, `best_score`; `mean` are the predictions, (n, m).
     """
     rng = np.random.RandomState()
     rng.set_state(state)
     train, held_out = train_test_split(
         np.arange(len(y)), random_state=rng, test_size=fraction
     )
-    f = f[held_out]
-    if not np.isfinite(f).all() or not w[held_out].any():
+    if not np.isfinite(mean[held_out]).all() or not w[held_out].any():
         return None
-    score = r2_score(y[held_out], f, sample_weight=w[held_out])
+    score = held_out_score(y, mean, w, held_out)
     agrees = abs(score - best_score) <= SCORE_TOLERANCE * (1.0 + abs(score))
     return (train, held_out) if agrees else None
+
+
+def held_out_score(y, mean, w, held_out):
+    """Return the R^2 of the rows `held_out`, as early stopping scores them."""
+    return r2_score(y[held_out], mean[held_out], sample_weight=w[held_out])

@@ -209,6 +209,7 @@ def test_frames_keep_names_and_index_and_warn_once():
     assert table.index.equals(pd.RangeIndex(50))
     with pytest.raises(ValueError, match="feature names"):
         net.predict(frame[["b", "a"]], return_ci=True)
+    MLPRegressorCI(random_state=0, early_stopping=True, polish=True).fit(frame, y)
 
 
 # --------------------------------------------------------------------- life of a model
