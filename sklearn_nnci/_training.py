@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from sklearn_nnci._chunks import row_slices
 from sklearn_nnci._fits import InferenceUnavailable
 from sklearn_nnci._network import Network, forward
+from sklearn_nnci._objective import LOSSES
 from sklearn_nnci._rows import Rows
 
 # How closely a replayed split must give back the validation score of the fit; two
@@ -90,14 +91,10 @@ def predicted_mean(network, X, loss):
 
 
 def objective(network, X, y, w, strength, loss):
-    """Return what training minimises, the sum over rows and outputs.
-
-    Squared error: 1/2 sum w (y - f)^2; Poisson: sum w (mu - y f), mu = exp f; and
-    lambda / 2 times the squared coefs.
-    """
+    """Return what training minimises, the sum over rows and outputs; see _objective."""
     f = linear_predictor(network, X)
     with np.errstate(over="ignore"):
-        cost = (y.T - f) ** 2 / 2 if loss == "squared_error" else np.exp(f) - y.T * f
+        cost = LOSSES[loss].value(y.T, f)
     squares = sum(np.vdot(W, W) for W in network.coefs)
     return float((w * cost).sum() + 0.5 * strength * squares)
 

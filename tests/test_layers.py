@@ -18,7 +18,7 @@ FLOORS = [
         "_version",
     },
     {"_jacobian", "_rows"},
-    {"_dual"},
+    {"_dual", "_objective"},
     {"_information"},
     {"_fits", "_diagnostics"},
     {"_covariance", "_training", "_influence", "_polish"},

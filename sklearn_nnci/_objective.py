@@ -1,0 +1,176 @@
+"""The penalised objective of training, as a function of the packed parameters.
+
+    F(theta) = sum_i w_i sum_k loss(y_ik, f_ik) + 1/2 theta' Lambda theta
+
+With r = -dF/df and c = d2F/df2 (both (m, n)), its gradient and Hessian are
+
+    grad F = -g,  g = J'r - Lambda theta,
+    H = A - S,    A = J'cJ + Lambda,  S = sum r_ik d2f_ik / dtheta2.
+
+Parameters are packed; functions of y and f are (m, n).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_nnci import _jacobian, _linalg
+from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._network import Network, forward, sensitivities, unpack
+from sklearn_nnci._rows import Penalty
+
+# Step of the differences of gradients, relative to parameters beyond 1.
+DIFFERENCE = 1e-6
+
+
+class Loss(NamedTuple):
+    """A loss by its functions of (y, f), elementwise."""
+
+    value: Any
+    change: Any
+    """(y, f, g) -> value(y, g) - value(y, f), without cancellation."""
+    pull: Any
+    """-d value / df."""
+    curvature: Any
+    """d2 value / df2."""
+
+
+LOSSES = {
+    "squared_error": Loss(
+        lambda y, f: 0.5 * (y - f) ** 2,
+        lambda y, f, g: 0.5 * (f - g) * ((y - f) + (y - g)),
+        lambda y, f: y - f,
+        lambda y, f: np.ones_like(f),
+    ),
+    "poisson": Loss(
+        lambda y, f: np.exp(f) - y * f,
+        lambda y, f, g: np.exp(f) * np.expm1(g - f) - y * (g - f),
+        lambda y, f: y - np.exp(f),
+        # A mean that underflows still needs a square root to divide by.
+        lambda y, f: np.maximum(np.exp(f), np.finfo(float).tiny),
+    ),
+}
+
+
+class Point(NamedTuple):
+    """Parameters (p,) and the linear predictor (m, n) there."""
+
+    theta: np.ndarray
+    f: np.ndarray
+
+
+class Objective(NamedTuple):
+    """F of networks shaped like one, on given rows."""
+
+    like: Network
+    X: Any
+    """(n, d), dense or CSR."""
+    y: np.ndarray
+    """(m, n)."""
+    w: np.ndarray
+    """(n,)."""
+    penalty: Penalty
+    loss: Loss
+
+    def at(self, theta):
+        """Return the `Point` of `theta`."""
+        network, f = unpack(theta, self.like), np.empty(self.y.shape)
+        for part in self.parts():
+            f[:, part] = forward(network, self.X[part])[-1]
+        return Point(theta, f)
+
+    def parts(self):
+        """Yield slices of rows whose activations and deltas fit a buffer."""
+        n_units = len(self.like.coefs[0]) + self.like.n_intercepts
+        return row_slices(self.X.shape[0], 16 * n_units)
+
+    def back(self, theta, r=None):
+        """Return the `Point` of `theta` and J'r, by default with its own r (m, n)."""
+        network, f = unpack(theta, self.like), np.empty(self.y.shape)
+        total = np.zeros(len(theta))
+        for part in self.parts():
+            a = forward(network, self.X[part])
+            f[:, part] = a[-1]
+            own = self.w[part] * self.loss.pull(self.y[:, part], a[-1])
+            seed = (own if r is None else r[:, part])[:, None]
+            F = _jacobian.Factors(tuple(a[:-1]), tuple(sensitivities(network, a, seed)))
+            total += _jacobian.adjoint(F, np.ones(F.shape[1:]))
+        return Point(theta, f), total
+
+    def value(self, point):
+        """Return F."""
+        theta = point.theta
+        data = np.sum(self.w * self.loss.value(self.y, point.f))
+        return float(data + 0.5 * theta @ self.penalty.apply(theta))
+
+    def change(self, old, new):
+        """Return F(new) - F(old): differences of terms, not of sums."""
+        data = np.sum(self.w * self.loss.change(self.y, old.f, new.f))
+        both = self.penalty.apply(new.theta + old.theta)
+        return float(data + 0.5 * (new.theta - old.theta) @ both)
+
+    def whitened(self, point):
+        """Return sqrt(c) and r / sqrt(c), (m, n)."""
+        root = np.sqrt(self.w * self.loss.curvature(self.y, point.f))
+        return root, self.w * self.loss.pull(self.y, point.f) / root
+
+    def noise(self, point):
+        """Return the mean square of r / sqrt(c), by row and output."""
+        e = self.whitened(point)[1]
+        return float(np.sum(e * e) / (self.w.sum() * len(e)))
+
+    def value_and_gradient(self, theta):
+        """Return F and its gradient (p,)."""
+        point, pulled = self.back(theta)
+        return self.value(point), self.penalty.apply(theta) - pulled
+
+    def triangle(self, point):
+        """Return the triangle (p + 1, p + 1) of [sqrt(c) J, r / sqrt(c)] and penalty.
+
+        Its last column is c0 with A d = g solved by R d = c0.
+        """
+        p, (root, e) = len(point.theta), self.whitened(point)
+        R = np.zeros((p + 1, p + 1), order="F")
+        kept, size = np.arange(p - self.penalty.n_free), np.sqrt(self.penalty.strength)
+        R[kept, kept], R[kept, p] = size, -size * point.theta[kept]
+        seed = np.eye(len(e))[:, :, None] * root
+        network = unpack(point.theta, self.like)
+        for part, F in _jacobian.stream(network, self.X, seed):
+            chunk = np.empty((p + 1, *F.shape[1:]))
+            _jacobian.dense(F, out=chunk[:-1])
+            chunk[-1] = e[:, part]
+            R = _linalg.absorb(R, chunk.reshape(p + 1, -1))
+        return R
+
+    def second_order(self, point):
+        """Return S (p, p), by differences of J'r at fixed r."""
+        theta, r = point.theta, self.w * self.loss.pull(self.y, point.f)
+        base, S = self.back(theta, r)[1], np.zeros((len(theta),) * 2)
+        units, groups = _independent(self.like)
+        h = DIFFERENCE * np.maximum(1.0, np.abs(theta))
+        for group in groups:
+            moved = theta.copy()
+            moved[group] += h[group]
+            difference = self.back(moved, r)[1] - base
+            own = units[:, None] == units[group]
+            S[:, group] = np.where(own, difference[:, None] / h[group], 0.0)
+        return 0.5 * (S + S.T)
+
+
+def _independent(network):
+    """Return the unit of each parameter, and groups of parameters of unlike units.
+
+    S couples parameters of one unit only, so that a group shares one difference.
+    Units of a single hidden layer are independent; in deeper networks all are one.
+    f is linear in the intercepts of the output.
+    """
+    p, m = network.n_parameters, network.n_outputs
+    if len(network.coefs) != 2:
+        few = p - m if len(network.coefs) > 2 else 0
+        return np.zeros(p, dtype=int), np.arange(few)[:, None]
+    d, h = network.coefs[0].shape
+    unit = np.arange(h)
+    units = [np.tile(unit, d), np.repeat(unit, m), unit, np.full(m, -1)]
+    below = h * np.arange(d)[:, None] + unit
+    above = d * h + np.arange(m)[:, None] + m * unit
+    return np.concatenate(units), np.vstack([below, above, d * h + h * m + unit])
