@@ -1,0 +1,182 @@
+"""Other ways to an interval, for `study.py --rivals`.
+
+Each takes a sample and the fitted network, and returns (CI, PI) at the test points;
+None for what it does not offer. Those that refit use the network's own recipe.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from coverage import LEVEL
+from laplace import Laplace
+from mapie.regression import CrossConformalRegressor, SplitConformalRegressor
+from scipy import stats
+from sklearn.base import clone
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_nnci import _polish
+from sklearn_nnci._training import linear_predictor
+
+NORMAL = stats.norm.isf((1.0 - LEVEL) / 2.0)
+REFITS, MOST_STEPS = 40, 50
+ENSEMBLE = 5
+
+
+def both(mean, std, noise, quantile=NORMAL):
+    """Return CI and PI by a standard deviation and a noise variance."""
+    sides = quantile * np.array([-1.0, 1.0])
+    return [
+        mean[:, None] + np.sqrt(v)[:, None] * sides for v in (std**2, std**2 + noise)
+    ]
+
+
+def delta(sample, net):
+    """Return what `MLPRegressorCI` gives."""
+    prediction = net.get_prediction(sample.T)
+    return prediction.conf_int(LEVEL), prediction.conf_int(LEVEL, obs=True)
+
+
+def bootstrap(sample, net, pairs):
+    """Refit from the fitted weights on resampled rows or residuals."""
+    rng, n = np.random.default_rng(sample.state), len(sample.y)
+    network, fitted, refits = net._network(), net.predict(sample.X), []
+    rows = net.influence(sample.X, sample.y)
+    e = (sample.y - fitted) / np.sqrt(1.0 - np.minimum(rows.leverage, 0.9))
+    e, w, y, X = e - e.mean(), np.ones(n), sample.y, sample.X
+    limits = dict(_polish.MAX_ITERATIONS)
+    _polish.MAX_ITERATIONS["levenberg-marquardt"] = MOST_STEPS
+    for _ in range(REFITS):
+        drawn = rng.integers(n, size=n)
+        if pairs:
+            counts = np.bincount(drawn, minlength=n)
+            X, y, w = (
+                a[counts > 0] for a in (sample.X, sample.y, counts.astype(float))
+            )
+        else:
+            y = fitted + e[drawn]
+        refit = _polish.polish(network, X, y[:, None], w, net.alpha)[0]
+        refits.append(linear_predictor(refit, sample.T)[0])
+    _polish.MAX_ITERATIONS.update(limits)
+    mean, dof = net.predict(sample.T), net.inference_.dof
+    noise = np.sum((sample.y - fitted) ** 2) / dof
+    quantile = stats.t.isf((1.0 - LEVEL) / 2.0, dof)
+    return both(mean, np.std(refits, axis=0, ddof=1), noise, quantile)
+
+
+def ensemble(sample, net):
+    """Two standard deviations of networks from different starts; noise by residuals."""
+    sizes = dict(hidden_layer_sizes=net.hidden_layer_sizes, activation="tanh")
+    nets = [
+        MLPRegressor(**sizes, solver="lbfgs", random_state=sample.state - k)
+        for k in range(ENSEMBLE)
+    ]
+    means = [m.fit(sample.X, sample.y).predict(sample.T) for m in nets]
+    residuals = sample.y - np.mean([m.predict(sample.X) for m in nets], axis=0)
+    std = np.std(means, axis=0, ddof=1)
+    return both(np.mean(means, axis=0), std, np.mean(residuals**2), 2.0)
+
+
+def split_conformal(sample, net):
+    """Calibrate on a quarter of the rows."""
+    order = np.random.default_rng(sample.state).permutation(len(sample.y))
+    train, hold = np.split(order, [3 * len(order) // 4])
+    model = SplitConformalRegressor(recipe(net), confidence_level=LEVEL, prefit=False)
+    model.fit(sample.X[train], sample.y[train])
+    model.conformalize(sample.X[hold], sample.y[hold])
+    return None, model.predict_interval(sample.T)[1][:, :, 0]
+
+
+def cross_conformal(sample, net):
+    """CV+ with five folds."""
+    model = CrossConformalRegressor(
+        recipe(net), confidence_level=LEVEL, method="plus", cv=5
+    )
+    model.fit_conformalize(sample.X, sample.y)
+    return None, model.predict_interval(sample.T)[1][:, :, 0]
+
+
+def recipe(net):
+    """Return an unfitted network of the same training, without inference."""
+    return clone(net).set_params(covariance=None)
+
+
+def gaussian_process(sample, net):
+    """Length scales and noise by marginal likelihood."""
+    d = sample.X.shape[1]
+    kernel = 1.0 * RBF(np.ones(d)) + WhiteKernel(0.1, (1e-6, 10.0))
+    model = GaussianProcessRegressor(kernel, random_state=0).fit(sample.X, sample.y)
+    mean, std = model.predict(sample.T, return_std=True)
+    noise = model.kernel_.k2.noise_level
+    return both(mean, np.sqrt(np.maximum(std**2 - noise, 0.0)), noise)
+
+
+def laplace(sample, net, tuned):
+    """laplace-torch at the fitted weights, over all of them, full Hessian."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    W, b = net.coefs_, net.intercepts_
+    model = torch.nn.Sequential(
+        torch.nn.Linear(*W[0].shape), torch.nn.Tanh(), torch.nn.Linear(*W[1].shape)
+    )
+    with torch.no_grad():
+        for layer, weight, bias in ((model[0], W[0], b[0]), (model[2], W[1], b[1])):
+            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
+            layer.bias.copy_(torch.from_numpy(bias))
+    X, y = torch.from_numpy(sample.X), torch.from_numpy(sample.y[:, None].copy())
+    data = torch.utils.data.TensorDataset(X, y)
+    posterior = Laplace(
+        model, "regression", subset_of_weights="all", hessian_structure="full"
+    )
+    posterior.fit(torch.utils.data.DataLoader(data, batch_size=len(y)))
+    if tuned:
+        logs = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+        optimizer = torch.optim.Adam(logs, lr=0.1)
+        for _ in range(200):
+            optimizer.zero_grad()
+            loss = -posterior.log_marginal_likelihood(logs[0].exp(), logs[1].exp())
+            loss.backward()
+            optimizer.step()
+        posterior.prior_precision = logs[0].detach().exp()
+        posterior.sigma_noise = logs[1].detach().exp()
+    mean, variance = posterior(torch.from_numpy(sample.T))
+    noise = float(posterior.sigma_noise.item() ** 2)
+    std = variance.detach().numpy()[:, 0, 0] ** 0.5
+    return both(mean.detach().numpy()[:, 0], std, noise)
+
+
+class Method(NamedTuple):
+    """A rival, how many replicates it can afford, whether it starts from the fit."""
+
+    name: str
+    function: Callable
+    replicates: int
+    after_fit: bool
+
+
+def run(function, **options):
+    """Return `function` with options, silent about what the rivals deprecate."""
+
+    def silent(sample, net):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(sample, net, **options)
+
+    return silent
+
+
+METHODS = [
+    Method("delta, auto", run(delta), 100, True),
+    Method("residual bootstrap", run(bootstrap, pairs=False), 40, True),
+    Method("pairs bootstrap", run(bootstrap, pairs=True), 40, True),
+    Method("ensemble of 5", run(ensemble), 100, False),
+    Method("Laplace, defaults", run(laplace, tuned=False), 100, True),
+    Method("Laplace, tuned", run(laplace, tuned=True), 100, True),
+    Method("Gaussian process", run(gaussian_process), 100, False),
+    Method("split conformal", run(split_conformal), 100, False),
+    Method("CV+", run(cross_conformal), 40, False),
+]

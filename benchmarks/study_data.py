@@ -1,0 +1,110 @@
+"""Simulated data sets of the coverage study, and what an interval does on them."""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from coverage import LEVEL, N_TEST, friedman, sinc
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_nnci.exceptions import InferenceWarning
+
+SEED = 71117
+# A truth that a network can meet: three tanh units of two inputs in [-2, 2].
+INNER = np.array([[1.5, -0.9, 0.3], [0.3, 1.2, -1.6]])
+OFFSETS, OUTER = np.array([0.3, -0.6, 0.5]), np.array([1.0, 0.8, -0.7])
+
+
+def teacher(rng, n, *, weak=None, heteroscedastic=False):
+    """Return X, true mean and noise sd of a small network; weak: last output weight."""
+    X = rng.uniform(-2.0, 2.0, (n, 2))
+    outer = OUTER if weak is None else np.array([*OUTER[:2], weak])
+    sd = 0.1 * (0.2 + 0.8 * np.abs(X[:, 0])) if heteroscedastic else 0.1
+    return X, np.tanh(X @ INNER + OFFSETS) @ outer, sd
+
+
+def strong_teacher(rng, n):
+    """Return a teacher each of whose units is well above its noise, also uneven."""
+    X = rng.uniform(-1.0, 1.0, (n, 2))
+    inner = np.array([[3.0, -2.25, 0.75], [0.75, 2.25, -3.0]])
+    mean = np.tanh(X @ inner + OFFSETS) @ np.array([2.0, -2.0, 2.0])
+    return X, mean, 0.1 * (0.2 + 1.6 * np.abs(X[:, 0]))
+
+
+def product(rng, n):
+    """Return X, true mean and noise sd of a surface in two inputs."""
+    X = rng.uniform(-1.0, 1.0, (n, 2))
+    return X, np.sin(np.pi * X[:, 0]) * X[:, 1] + X[:, 0] / 2.0, 0.1
+
+
+DATA = {
+    "sinc": (sinc, {}),
+    "teacher": (teacher, {}),
+    "teacher, uneven noise": (teacher, dict(heteroscedastic=True)),
+    "strong teacher, uneven noise": (strong_teacher, {}),
+    "teacher, weak unit": (teacher, dict(weak=0.1)),
+    "teacher, weaker unit": (teacher, dict(weak=0.03)),
+    "Friedman #1, d=5": (friedman, dict(d=5)),
+    "Friedman #1, d=10": (friedman, dict(d=10)),
+    "sin(pi x1) x2 + x1/2": (product, {}),
+}
+
+
+class Sample(NamedTuple):
+    """One data set, standardised by its training rows, and what is true at T."""
+
+    X: np.ndarray
+    y: np.ndarray
+    T: np.ndarray
+    truth: np.ndarray
+    sd: np.ndarray
+    state: int
+
+
+def draw(data, n, seed):
+    """Return the `Sample`; T comes from a stream of its own."""
+    function, options = DATA[data]
+    T, truth, test_sd = function(np.random.default_rng(SEED), N_TEST, **options)
+    rng = np.random.default_rng(seed)
+    X, mean, sd = function(rng, n, **options)
+    y = mean + sd * rng.standard_normal(n)
+    scaler, center, scale = StandardScaler().fit(X), y.mean(), y.std()
+    return Sample(
+        scaler.transform(X), (y - center) / scale, scaler.transform(T),
+        (truth - center) / scale, np.broadcast_to(test_sd / scale, N_TEST),
+        int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def measure(sample, ci, pi):
+    """Return what two intervals (N_TEST, 2), or None, do at the test points."""
+    factor, out = 2.0 / (1.0 - LEVEL), {}
+    if ci is not None:
+        low, high = (ci - sample.truth[:, None]).T
+        out["ci"] = (low <= 0.0) & (high >= 0.0)
+        out["ci_width"] = high - low
+        missed = np.maximum(low, 0.0) + np.maximum(-high, 0.0)
+        out["ci_score"] = high - low + factor * missed
+    if pi is not None:
+        low, high = ((pi - sample.truth[:, None]) / sample.sd[:, None]).T
+        out["pi"] = stats.norm.cdf(high) - stats.norm.cdf(low)
+        out["pi_width"] = pi[:, 1] - pi[:, 0]
+        z = np.maximum([low, -high], -40.0)  # -inf * 0 is no number
+        missed = np.sum(z * stats.norm.cdf(z) + stats.norm.pdf(z), axis=0)
+        out["pi_score"] = out["pi_width"] + factor * sample.sd * missed
+    return out
+
+
+def timed(function, *args):
+    """Return the value, processor seconds and InferenceWarnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        begin = time.process_time()
+        value = function(*args)
+        seconds = time.process_time() - begin
+    kinds = {w.category for w in caught if issubclass(w.category, InferenceWarning)}
+    return value, seconds, kinds
