@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types coverage jacobian clean
+.PHONY: help demo test check lint types coverage study jacobian clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,11 @@ check: lint types test  ## what continuous integration runs
 
 coverage: .venv/installed  ## simulate the coverage of the intervals (minutes)
 	$(BIN)/python benchmarks/coverage.py
+
+study: .venv/installed  ## coverage point by point, polished networks and rivals (an hour)
+	$(BIN)/pip install --quiet mapie laplace-torch
+	$(BIN)/python benchmarks/study.py --jobs 2
+	$(BIN)/python benchmarks/study.py --jobs 2 --rivals
 
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
