@@ -29,6 +29,19 @@ def at_the_optimum(X, y, w=None, **parameters):
     return MLPRegressorCI.from_estimator(network, X, y, w, **parameters)
 
 
+def identity_network(X, y, beta, rng):
+    """A network of identity units whose function is that of `beta`."""
+    network = MLPRegressor(
+        hidden_layer_sizes=(4,), activation="identity", alpha=0.0, **CONVERGED
+    ).fit(X, y)
+    W, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
+    W += np.outer(beta[1:] - (W @ v)[:, 0], v) / (v * v).sum()
+    b = rng.normal(size=4)
+    network.coefs_ = [W, v]
+    network.intercepts_ = [b, np.array([beta[0] - b @ v[:, 0]])]
+    return network
+
+
 def assert_equals_statsmodels(model, result, Xq):
     frame = model.get_prediction(Xq).to_frame(0.9)
     expected = result.get_prediction(sm.add_constant(Xq)).summary_frame(alpha=0.1)
@@ -77,15 +90,7 @@ def test_identity_network_counts_its_rank_not_its_parameters():
     """Sixteen parameters or more, four degrees of freedom, those of least squares."""
     X, y, rng = data()
     result = sm.OLS(y, sm.add_constant(X)).fit()
-    beta = result.params
-    network = MLPRegressor(
-        hidden_layer_sizes=(4,), activation="identity", alpha=0.0, **CONVERGED
-    ).fit(X, y)
-    W, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
-    W += np.outer(beta[1:] - (W @ v)[:, 0], v) / (v * v).sum()
-    b = rng.normal(size=4)
-    network.coefs_ = [W, v]
-    network.intercepts_ = [b, np.array([beta[0] - b @ v[:, 0]])]
+    network = identity_network(X, y, result.params, rng)
     model = MLPRegressorCI.from_estimator(network, X, y, covariance="least_squares")
     assert model.inference_.n_parameters == 21
     assert model.inference_.rank == 4

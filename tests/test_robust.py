@@ -5,24 +5,11 @@ import pytest
 import statsmodels.api as sm
 from cases import CONVERGED, dense_inverse, sine_data
 from sklearn.neural_network import MLPRegressor
-from test_covariance import at_the_optimum, data
+from test_covariance import at_the_optimum, data, identity_network
 
 from sklearn_nnci import MLPRegressorCI, exceptions
 
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
-
-
-def identity_network(X, y, beta, rng):
-    """A network of identity units whose function is that of `beta`."""
-    network = MLPRegressor(
-        hidden_layer_sizes=(4,), activation="identity", alpha=0.0, **CONVERGED
-    ).fit(X, y)
-    W, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
-    W += np.outer(beta[1:] - (W @ v)[:, 0], v) / (v * v).sum()
-    b = rng.normal(size=4)
-    network.coefs_ = [W, v]
-    network.intercepts_ = [b, np.array([beta[0] - b @ v[:, 0]])]
-    return network
 
 
 @pytest.mark.parametrize("deficient", [False, True])
