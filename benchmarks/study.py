@@ -16,7 +16,7 @@ initial weights and standardises X and y by its training sample. Measured are
 
     python benchmarks/study.py --jobs 2                # the cells
     python benchmarks/study.py --jobs 2 --rivals       # pip install mapie laplace-torch
-    python benchmarks/study.py --cells sinc --replicates 20 --output /tmp/look
+    python benchmarks/study.py --cells sinc --replicates 20 --output look
 
 Rows are kept in study.csv of the output folder, where a row that is run again replaces
 the old one; study.md is written from it.
