@@ -173,7 +173,7 @@ def main():
     """Run the cells asked for; write the tables after each, so none is lost."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cells", default="", help="part of a cell's name or data")
-    parser.add_argument("--replicates", type=int, default=100, help="per cell")
+    parser.add_argument("--replicates", type=int, default=200, help="per cell")
     parser.add_argument("--jobs", type=int, default=-1, help="worker processes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write")
     options = parser.parse_args()
