@@ -104,6 +104,8 @@ class Validation(NamedTuple):
     """(m, n), in units of y."""
     weight: np.ndarray
     """(n,)."""
+    held_out: np.ndarray
+    """Their indices among the rows given."""
 
 
 def infer(network, rows, *, covariance, noise, strength, linear=True, validation=None):
@@ -113,9 +115,7 @@ def infer(network, rows, *, covariance, noise, strength, linear=True, validation
     or None; `linear` says whether f is the mean itself, not its logarithm. Raises
     `InferenceUnavailable`, saying what to try.
     """
-    trained = Penalty(strength, network.n_intercepts)
-    sums = reduce_rows(network, rows)
-    own = None if sums.cancels(trained) else factor(sums, trained)
+    sums, trained, own = _at_training(network, rows, strength)
     method, noise, reason = _plan(covariance, noise, sums, own, linear)
     used, evidence = _fit_of(method, sums, own, trained)
     if own is None and method != "evidence":
@@ -142,11 +142,16 @@ def infer(network, rows, *, covariance, noise, strength, linear=True, validation
 
 def smoother(network, rows, covariance, strength):
     """Return the `Fit` at the penalty of training, or without for least squares."""
-    trained = Penalty(strength, network.n_intercepts)
-    sums = reduce_rows(network, rows)
-    own = None if sums.cancels(trained) else factor(sums, trained)
+    sums, trained, own = _at_training(network, rows, strength)
     method = "least_squares" if covariance == "least_squares" else "bayesian"
     return _fit_of(method, sums, own, trained)[0]
+
+
+def _at_training(network, rows, strength):
+    """Return (rows reduced, penalty of training, its `Fit` or None if it cancels)."""
+    trained = Penalty(strength, network.n_intercepts)
+    sums = reduce_rows(network, rows)
+    return sums, trained, None if sums.cancels(trained) else factor(sums, trained)
 
 
 def _plan(covariance, noise, sums, own, linear):

@@ -6,12 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_nnci import exceptions
+from sklearn_nnci._rows import EDF_EXHAUSTED
 
 # Coverage is flat in the relative offset up to 0.3 to 0.5 and falls beyond
 # (simulation; the criterion itself is Bates & Watts 1981).
 LARGEST_OFFSET = 0.3
-# Beyond this share no noise can be told from the residuals.
-LARGEST_SHARE = 0.95
 # One-step leave-one-out residuals agree with refits to 12 % while h < 0.8.
 LARGEST_LEVERAGE = 0.9
 # Medians of healthy fits are 1.0 to 1.36; networks that overfit, 1.8 and more.
@@ -80,7 +79,7 @@ def checks(inference, covariance):
     share = report.edf / report.n_samples / len(inference.dof)
     table = [
         (exceptions.NoResidualDofWarning, "no degrees of freedom left", share,
-         LARGEST_SHARE, unbounded, _no_dof(report)),
+         EDF_EXHAUSTED, unbounded, _no_dof(report)),
         (exceptions.NotAtMinimumWarning, "relative offset", report.relative_offset,
          LARGEST_OFFSET, not unbounded, _offset(report, covariance)),
         (exceptions.HighLeverageWarning, "largest leverage", report.max_leverage,

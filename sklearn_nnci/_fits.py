@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_nnci import _dual, _information, _jacobian
 from sklearn_nnci._evidence import maximise
 from sklearn_nnci._network import unpack
-from sklearn_nnci._rows import Penalty, leave_one_out
+from sklearn_nnci._rows import EDF_EXHAUSTED, Penalty, leave_one_out
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
@@ -19,8 +19,6 @@ DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
-# Beyond this share no noise can be told from the residuals.
-EDF_EXHAUSTED = 0.95
 
 
 class InferenceUnavailable(ValueError):

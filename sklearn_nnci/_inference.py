@@ -168,7 +168,7 @@ class InferenceMixin:
             e, gain = _training.residuals(network, X, y, self.loss)
         train, held_out = self._split(X, y, w, random_state)
         rows, kept = _training.training_rows(X, y, e, gain, w, train)
-        validation = Validation(e[:, held_out], w[held_out])
+        validation = Validation(e[:, held_out], w[held_out], held_out)
         strength = _training.strength(
             self.solver, self.alpha, self.batch_size, len(train)
         )

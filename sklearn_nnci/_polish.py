@@ -66,6 +66,8 @@ class Polish(NamedTuple):
     reason: str
     """Why it stopped: "gradient vanished", "no further decrease", "kink of relu" or
     "iterations exhausted"."""
+    relative_offset: float = float("nan")
+    """Of the inference after it; nan where there is none."""
 
 
 def polish(network, X, y, w, strength, *, loss="squared_error", method=None):

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# Beyond this share of degrees of freedom no noise can be told from the residuals.
+EDF_EXHAUSTED = 0.95
+
 
 class Penalty(NamedTuple):
     """Lambda = diag(strength on all but the last `n_free` parameters, then 0)."""

@@ -1,7 +1,6 @@
 """Training beyond the parent's: polished weights, and further starts."""
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -11,19 +10,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_nnci import _network, _polish, _training, exceptions
 from sklearn_nnci._prediction import PredictionMixin
-
-
-class PolishReport(NamedTuple):
-    """What ``polish=True`` did; see `_polish.Polish`."""
-
-    iterations: int
-    objective_before: float
-    objective_after: float
-    gradient_norm: float
-    method: str
-    reason: str
-    relative_offset: float
-    """Of the inference after it; nan where there is none."""
 
 
 class StartsMixin(PredictionMixin):
@@ -37,7 +23,7 @@ class StartsMixin(PredictionMixin):
             raise AttributeError("polish_ is there after fit with polish=True only.")
         report = getattr(self, "_inference", {}).get("report", {})
         offset = report.get("relative_offset", np.nan)
-        return PolishReport(**self._polished, relative_offset=offset)
+        return _polish.Polish(**{**self._polished, "relative_offset": offset})
 
     @property
     def start_objectives_(self):
@@ -84,7 +70,7 @@ class StartsMixin(PredictionMixin):
 
     def _polish_weights(self, X, y, sample_weight, random_state):
         """Replace the weights by those at the minimum of the objective nearby."""
-        network, rows, kept, _, strength = self._problem(
+        network, rows, kept, validation, strength = self._problem(
             X, y, sample_weight, random_state
         )
         if network.n_parameters > kept.size * network.n_outputs:
@@ -95,17 +81,17 @@ class StartsMixin(PredictionMixin):
                 stacklevel=4,
             )
             return
-        w = _training.weights(sample_weight, X)
-        held_out = self._split(X, y, w, random_state)[1]
         polished, record = _polish.polish(
             network, rows.X, y[kept], rows.weight, strength, loss=self.loss
         )
         self.coefs_ = [np.array(W) for W in polished.coefs]
         self.intercepts_ = [np.array(b) for b in polished.intercepts]
         self._polished = record._asdict()
+        held_out = validation.held_out
         if held_out.size:
             # The score that early stopping reached no longer tells its split.
             mean = _training.predicted_mean(polished, X, self.loss)
+            w = _training.weights(sample_weight, X)
             self._split_score = _training.held_out_score(y, mean, w, held_out)
         # The moments of adam and sgd belong to the weights that were left.
         self.__dict__.pop("_optimizer", None)
