@@ -23,7 +23,7 @@ from sklearn.datasets import make_friedman1
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci._fits import factor, reduce_rows
-from sklearn_nnci._network import Network, forward
+from sklearn_nnci._network import Network
 from sklearn_nnci._polish import METHODS, MOST_PARAMETERS, polish
 from sklearn_nnci._rows import Penalty, Rows
 
@@ -97,8 +97,8 @@ def standardised(a):
 
 def offset(network, X, y, strength):
     """Return the relative offset, s^2 pooled over the outputs."""
-    rows = Rows(X, y.T - forward(network, X)[-1], np.ones(len(X)), np.ones(y.shape[1]))
-    fit = factor(reduce_rows(network, rows), Penalty(strength, network.n_intercepts))
+    rows = Rows(network, X, y, np.ones(len(X)), np.ones(y.shape[1]))
+    fit = factor(reduce_rows(rows), Penalty(strength, network.n_intercepts))
     return fit.relative_offset(np.trace(fit.residual_noise) / len(fit.residual_noise))
 
 

@@ -19,20 +19,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_nnci._fits import (
-    InferenceUnavailable,
     factor,
     factor_evidence,
     reduce_primal,
     reduce_rows,
 )
-from sklearn_nnci._rows import Meat, Penalty, leave_one_out, meat_of
+from sklearn_nnci._rows import InferenceUnavailable, Penalty
+from sklearn_nnci._sums import Robust, meat_of
 
-ROBUST = ("HC0", "HC1", "HC2", "HC3")
+# The power of I - H_ii by which robust covariances divide residuals.
+ROBUST = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
 # auto: up to this share of degrees of freedom leave-one-out noise can be trusted;
 # measured crossover of its coverage with that of `evidence`.
 EDF_SHARE = 0.3
-# Leverage that leave-one-out noise is allowed to see: uncapped, it explodes.
-LEVERAGE_CAP = 0.9
 
 
 class Report(NamedTuple):
@@ -72,6 +71,8 @@ class Report(NamedTuple):
     RSS / (n - edf); nan where the latter is undefined."""
     reason: str
     """Why this method, for ``"auto"``; else empty."""
+    rows_used: float
+    """Part of the rows that inference used; 1 unless memory was short."""
     warnings: tuple = ()
     """Messages of the warnings raised."""
 
@@ -108,14 +109,14 @@ class Validation(NamedTuple):
     """Their indices among the rows given."""
 
 
-def infer(network, rows, *, covariance, noise, strength, linear=True, validation=None):
-    """Return the `Inference` of a network at its weights.
+def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
+    """Return the `Inference` about the network of `rows` at its weights.
 
     `strength` is the lambda that training used, `validation` the `Validation` rows
     or None; `linear` says whether f is the mean itself, not its logarithm. Raises
     `InferenceUnavailable`, saying what to try.
     """
-    sums, trained, own = _at_training(network, rows, strength)
+    sums, trained, own = _at_training(rows, strength)
     method, noise, reason = _plan(covariance, noise, sums, own, linear)
     used, evidence = _fit_of(method, sums, own, trained)
     if own is None and method != "evidence":
@@ -127,7 +128,7 @@ def infer(network, rows, *, covariance, noise, strength, linear=True, validation
     Sigma = Sigma * np.outer(scale, scale)
     widened = auto and method == "bayesian" and np.isfinite(offset)
     return Inference(
-        report=_report(used, method, noise, Sigma, dof, offset, reason),
+        report=_report(used, method, noise, Sigma, dof, offset, reason, rows.size),
         posterior=posterior,
         Sigma=Sigma,
         dof=dof,
@@ -140,17 +141,17 @@ def infer(network, rows, *, covariance, noise, strength, linear=True, validation
     )
 
 
-def smoother(network, rows, covariance, strength):
+def smoother(rows, covariance, strength):
     """Return the `Fit` at the penalty of training, or without for least squares."""
-    sums, trained, own = _at_training(network, rows, strength)
+    sums, trained, own = _at_training(rows, strength)
     method = "least_squares" if covariance == "least_squares" else "bayesian"
     return _fit_of(method, sums, own, trained)[0]
 
 
-def _at_training(network, rows, strength):
+def _at_training(rows, strength):
     """Return (rows reduced, penalty of training, its `Fit` or None if it cancels)."""
-    trained = Penalty(strength, network.n_intercepts)
-    sums = reduce_rows(network, rows)
+    trained = Penalty(strength, rows.network.n_intercepts)
+    sums = reduce_rows(rows)
     return sums, trained, None if sums.cancels(trained) else factor(sums, trained)
 
 
@@ -163,7 +164,7 @@ def _plan(covariance, noise, sums, own, linear):
         return "bayesian", noise, "the noise variance was not left to the rule"
     if not linear:
         return "bayesian", "loo", "the evidence is for squared errors"
-    n_rows = sums.rows.n_samples * sums.network.n_outputs
+    n_rows = sums.totals.weight * sums.network.n_outputs
     share = own.share if own else sums.rank() / n_rows
     if share <= EDF_SHARE:
         return "bayesian", "loo", f"edf / n = {share:.3g}, at most {EDF_SHARE}"
@@ -187,11 +188,10 @@ def _noise(noise, fit, evidence, validation):
     """
     m, scale = len(fit.edf), fit.rows.scale
     units = np.outer(scale, scale)
-    at_weights = fit._replace(residuals=fit.rows.residuals)
     if not isinstance(noise, str):
         return float(noise) * np.eye(m) / units, np.full(m, np.inf)
     if noise == "validation":
-        if validation is None or not validation.weight.sum() > 0.0:
+        if validation is None or not validation.weight.size:
             raise InferenceUnavailable(
                 "noise='validation' needs the rows that early stopping held out, and "
                 "none are known. Fit with early_stopping=True, or try noise='loo'."
@@ -203,17 +203,15 @@ def _noise(noise, fit, evidence, validation):
         # s^2 is estimated from all rows: given lambda, f(x) is Student with n less
         # the flat parameters. n - edf would vanish where the network interpolates,
         # although s^2 / lambda, the scale of such an interval, is well determined.
-        dof = np.full(m, fit.rows.n_samples - 1.0)
+        dof = np.full(m, fit.n_samples - 1.0)
         Sigma = evidence.noise * np.eye(m)
-        rounding = np.finfo(float).eps * fit.rows.spread.max() / scale.min()
+        rounding = np.finfo(float).eps * fit.totals.spread.max() / scale.min()
         silent = rounding == 0.0 or np.sqrt(evidence.noise) <= rounding
         exhausted = dof[0] <= 0.0 or silent
     else:
-        dof, exhausted = np.maximum(fit.dof, 0.0), at_weights.exhausted
-        loo = noise == "loo"
-        Sigma = (
-            at_weights.deleted_noise(LEVERAGE_CAP) if loo else at_weights.residual_noise
-        )
+        fit = fit.at_weights() if evidence else fit
+        dof, exhausted = np.maximum(fit.dof, 0.0), fit.exhausted
+        Sigma = fit.loo_noise if noise == "loo" else fit.residual_noise
     return np.full_like(Sigma, np.inf) if exhausted else Sigma, dof
 
 
@@ -233,39 +231,25 @@ def _posterior(method, fit, Sigma):
     """Return the covariance of theta, or None if it is unbounded."""
     if not np.isfinite(Sigma).all():
         return None
-    if method in ROBUST:
-        meat = _robust_meat(method, fit)
+    if method in ROBUST:  # HC1 is HC0 times n / (n - edf)
+        dof = fit.dof if method == "HC1" else np.full(len(Sigma), fit.n_samples)
+        meat = Robust(ROBUST[method], np.sqrt(fit.n_samples / dof))
     else:
         prior = 0.0 if method == "frequentist" else np.trace(Sigma) / len(Sigma)
         meat = meat_of(Sigma, prior)
-    return fit.information.posterior(meat) if np.isfinite(meat.mix).all() else None
+    return fit.information.posterior(meat)
 
 
-def _robust_meat(method, fit):
-    """Return the `Meat` of HC0 .. HC3: M_i = (I - H_ii)^-k/2 e_i, k = 0, 0, 1, 2.
-
-    HC1 is HC0 times n / (n - edf). A leverage of 1 leaves it infinite.
-    """
-    power = {"HC2": 0.5, "HC3": 1.0}.get(method)
-    e = fit.rows.residuals
-    if power is not None:
-        e = leave_one_out(e, fit.H, power=power)
-    elif method == "HC1":
-        e = e * np.sqrt(fit.rows.n_samples / fit.dof)[:, None]
-    return Meat(e[:, None, :], 0.0)
-
-
-def _report(fit, method, noise, Sigma, dof, offset, reason):
+def _report(fit, method, noise, Sigma, dof, offset, reason, n_rows):
     """Return the `Report` of the fit in use."""
     information, scale = fit.information, fit.rows.scale
     several = len(dof) > 1
-    press, capped = fit.deleted_noise(), fit.deleted_noise(LEVERAGE_CAP)
     s2 = np.trace(fit.residual_noise)
     return Report(
         method=method,
         noise=noise if isinstance(noise, str) else "known",
         route=information.sums.route,
-        n_samples=float(fit.rows.n_samples),
+        n_samples=float(fit.n_samples),
         n_parameters=information.sums.network.n_parameters,
         rank=information.sums.rank(),
         edf=float(fit.edf.sum()),
@@ -274,8 +258,9 @@ def _report(fit, method, noise, Sigma, dof, offset, reason):
         penalty=float(information.penalty.strength),
         condition_number=float(information.condition),
         relative_offset=float(offset),
-        max_leverage=float(np.linalg.eigvalsh(fit.H).max()),
-        press=float(np.diag(press) @ scale**2 / len(dof)),
-        press_ratio=float(np.trace(capped) / s2) if 0.0 < s2 < np.inf else np.nan,
+        max_leverage=fit.leverages.largest,
+        press=float(np.diag(fit.press) @ scale**2 / len(dof)),
+        press_ratio=float(np.trace(fit.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
         reason=reason,
+        rows_used=fit.totals.n_rows / n_rows,
     )

@@ -90,6 +90,8 @@ def checks(inference, covariance):
          LARGEST_SMOOTHING, not unbounded, _smoothing(inference)),
         (exceptions.EvidenceBoundaryWarning, "evidence out of range", boundary,
          0.5, not unbounded, _boundary(inference)),
+        (exceptions.RowsLeftOutWarning, "share of rows left out",
+         1.0 - report.rows_used, 0.0, True, _left_out(report)),
     ]  # fmt: skip
     return Diagnostics(_check(*row, unbounded) for row in table)
 
@@ -172,4 +174,12 @@ def _boundary(inference):
     return (
         f"The evidence for the penalty has its maximum at the {inference.boundary} end "
         f"of the range searched: {meaning}."
+    )
+
+
+def _left_out(report):
+    return (
+        f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random. They "
+        "count as no more than they are: for a given penalty and noise, intervals are "
+        "wider than those of all rows, never narrower. Try a smaller network."
     )

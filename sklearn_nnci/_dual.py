@@ -18,7 +18,7 @@ loses eps |j_a|^2 / lambda. Where that matters it is computed as a sum of square
 and lambda must not be negligible beside K (`Dual.cancels`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, sparse
@@ -27,8 +27,10 @@ from sklearn.utils import gen_batches
 
 from sklearn_nnci import _jacobian, _linalg
 from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._network import Network, pack, unpack
-from sklearn_nnci._rows import Meat, Penalty, Rows
+from sklearn_nnci._network import pack, unpack
+from sklearn_nnci._progress import progress
+from sklearn_nnci._rows import Chunk, Penalty, Rows
+from sklearn_nnci._sums import Leverages, Meat, Totals
 
 # Below this share of the mean diagonal of K, fewer than seven digits are left.
 NEGLIGIBLE = 1e-9
@@ -41,10 +43,10 @@ TILE = 512
 class Dual(NamedTuple):
     """The rows, reduced to their Gram matrix."""
 
-    network: Network
     rows: Rows
-    factors: _jacobian.Factors
-    """Factors of the weighted rows."""
+    chunk: Chunk
+    """All of them, weighted."""
+    totals: Totals
     reduced: np.ndarray
     """K (N, N), N = m n: Gram matrix over all coefs, outputs before rows."""
 
@@ -52,6 +54,16 @@ class Dual(NamedTuple):
     def route(self):
         """Name of this route."""
         return "dual"
+
+    @property
+    def network(self):
+        """The network that gave J."""
+        return self.rows.network
+
+    @property
+    def factors(self):
+        """Factors of the weighted rows."""
+        return self.chunk.factors
 
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route."""
@@ -69,12 +81,12 @@ class Dual(NamedTuple):
         return _jacobian.intercept_columns(self.factors, n_free).T
 
     def rank(self):
-        """Return rank J, from the eigenvalues of J J'."""
+        """Return rank J, from the pivots of J J'."""
         q = self.network.n_intercepts
         B = self.columns(q)
-        values = linalg.eigvalsh(self.reduced + B @ B.T)
-        tolerance = np.finfo(float).eps * max(len(values), self.network.n_parameters)
-        return int(np.sum(values > tolerance * values[-1]))
+        K = self.reduced + B @ B.T
+        tolerance = np.finfo(float).eps * max(len(K), self.network.n_parameters)
+        return int(lapack.dpstrf(K, tol=tolerance * K.diagonal().max())[2])
 
     def spectrum_parts(self, n_free):
         """Return (K, O, t) of the linearised model; see `Primal.spectrum_parts`."""
@@ -85,7 +97,7 @@ class Dual(NamedTuple):
         theta = pack(self.network.coefs, self.network.intercepts)
         theta[len(theta) - n_free :] = 0.0
         linear = _jacobian.times(self.factors, unpack(theta, self.network))
-        return (self.rows.weighted_residuals + linear).ravel()
+        return (self.chunk.residuals + linear).ravel()
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
@@ -102,20 +114,23 @@ class Dual(NamedTuple):
         return DualInformation(self, penalty, inverse, Q, T, span, condition)
 
 
-def reduce_rows(network, rows):
+def reduce_rows(rows):
     """Return the `Dual` reduction of `rows`: the Gram matrix, tile by tile."""
-    F = _jacobian.factors(network, rows.X, rows.weighted_seed)
+    rows = rows.gather()
+    chunk = rows.chunk(weighted=True)
+    F = chunk.factors
     _, m, n = F.shape
     K = np.empty((m, n, m, n))
     tiles = list(gen_batches(n, TILE))
-    for a, one in enumerate(tiles):
+    for a, one in enumerate(progress(tiles, "Gram matrix", rows.verbose)):
         for other in tiles[: a + 1]:
             block = _jacobian.kernel(
-                _take(F, one), _take(F, other), network.n_intercepts
+                _take(F, one), _take(F, other), rows.network.n_intercepts
             ).reshape(m, one.stop - one.start, m, -1)
             K[:, one, :, other] = block
             K[:, other, :, one] = block.transpose(2, 3, 0, 1)
-    return Dual(network, rows, F, K.reshape(m * n, m * n))
+    totals = Totals.of(chunk.y, chunk.residuals / np.sqrt(chunk.weight), chunk.weight)
+    return Dual(rows, chunk, totals, K.reshape(m * n, m * n))
 
 
 def _take(F, part):
@@ -142,14 +157,24 @@ class DualInformation(NamedTuple):
     condition: float
     """Condition number of the factor of A, bounded by that of K / lambda + 1."""
 
-    def leverage(self):
-        """Return H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
-        weight, m = self.sums.rows.weight, self.sums.network.n_outputs
+    def leverages(self, step=None):
+        """Return the `Leverages` of all rows, residuals being e, or e - J step."""
+        (chunk, H), *_ = self.rowwise()
+        e, network = chunk.residuals, self.sums.network
+        if step is not None:
+            moved = _jacobian.times(self.sums.factors, unpack(step, network))
+            e = e - moved / np.sqrt(chunk.weight)
+        return Leverages.of(e, H, chunk.weight)
+
+    def rowwise(self):
+        """Yield (chunk, H), H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
+        chunk, m = self.sums.chunk, self.sums.network.n_outputs
         columns = self.inverse.reshape(len(self.inverse), m, -1)
         trend = (self.Q.T @ self.inverse).reshape(self.Q.shape[1], m, -1)
         P = np.einsum("rkn,rln->nkl", columns, columns)
         P -= np.einsum("rkn,rln->nkl", trend, trend)
-        return (np.eye(m) - P) / weight[:, None, None]
+        H = (np.eye(m) - P) / chunk.weight[:, None, None]
+        yield chunk._replace(residuals=chunk.residuals / np.sqrt(chunk.weight)), H
 
     def step(self):
         """Return the Gauss-Newton step A^-1 g, (p,).
@@ -161,8 +186,8 @@ class DualInformation(NamedTuple):
         zt = _linalg.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
         trend = self.Q.T @ zt
         beta = self.inverse.T @ (zt - self.Q @ trend)
-        r = self.sums.rows.residuals
-        step = _jacobian.adjoint(self.sums.factors, beta.reshape(r.shape))
+        beta = beta.reshape(self.sums.chunk.residuals.shape)
+        step = _jacobian.adjoint(self.sums.factors, beta)
         step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
         free = self.span.expand(linalg.solve_triangular(self.T, trend))
         step[len(step) - n_free :] = free
@@ -175,10 +200,15 @@ class DualInformation(NamedTuple):
 
     def posterior(self, meat):
         """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
+        if not meat.plain:
+            (chunk, H), *_ = self.rowwise()
+            meat = meat.at(chunk.residuals, H)
+        if not np.isfinite(meat.mix).all():
+            return None
         limits = self.span.limits, self.span.tolerance
         kriging = Kriging(self.inverse, self.Q, self.T, *limits)
-        rows, F = self.sums.rows, self.sums.factors
-        return DualPosterior(rows, F, kriging, self.penalty, meat)
+        X = self.sums.rows.arrays()[0].copy()  # outlives what the caller does to it
+        return DualPosterior(X, self.sums.factors, kriging, self.penalty, meat)
 
 
 class Kriging(NamedTuple):
@@ -211,9 +241,10 @@ class DualPosterior(NamedTuple):
         = sum_i |M_i'a_i|^2 + prior (v - a'a).
     """
 
-    rows: Rows
+    X: Any
+    """(n, d), dense or CSR."""
     factors: _jacobian.Factors
-    """Factors of the weighted rows."""
+    """Factors of its weighted rows."""
     kriging: Kriging
     penalty: Penalty
     meat: Meat
@@ -257,7 +288,7 @@ class DualPosterior(NamedTuple):
         """
         (p, m, _), n_free = F.shape, self.penalty.n_free
         left = _jacobian.dense(F).reshape(p, -1)[:, columns]
-        n = len(self.rows.weight)
+        n = self.factors.shape[2]
         for part in row_slices(n, 8 * p * m):
             Jt = _jacobian.dense(_take(self.factors, part)).reshape(p, -1)
             left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
@@ -279,10 +310,8 @@ class DualPosterior(NamedTuple):
         """Return what `restore` needs, as plain arrays and numbers."""
         return {
             "route": "dual",
-            "X": _to_arrays(self.rows.X),
-            "weight": self.rows.weight,
-            "scale": self.rows.scale,
-            "gain": self.rows.gain,
+            "X": _to_arrays(self.X),
+            "seed": np.einsum("kkn->kn", self.factors.deltas[-1]).copy(),
             **self.kriging._asdict(),
             **self.penalty._asdict(),
             **self.meat._asdict(),
@@ -325,8 +354,8 @@ def restore(network, state):
         record(*(state[name] for name in record._fields))
         for record in (Kriging, Penalty, Meat)
     )
-    X, w, scale, gain = (state[name] for name in ("X", "weight", "scale", "gain"))
+    X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
-    rows = Rows(X, np.zeros((len(scale), len(w))), w, scale, gain=gain)
-    F = _jacobian.factors(network, X, rows.weighted_seed)
-    return DualPosterior(rows, F, kriging, penalty, meat)
+    seed = np.eye(len(state["seed"]))[:, :, None] * state["seed"]
+    F = _jacobian.factors(network, X, seed)
+    return DualPosterior(X, F, kriging, penalty, meat)

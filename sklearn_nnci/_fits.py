@@ -8,31 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci import _dual, _information, _jacobian
+from sklearn_nnci import _dual, _information
 from sklearn_nnci._evidence import maximise
-from sklearn_nnci._network import unpack
-from sklearn_nnci._rows import EDF_EXHAUSTED, Penalty, leave_one_out
+from sklearn_nnci._rows import EDF_EXHAUSTED, InferenceUnavailable, Penalty
+from sklearn_nnci._sums import Leverages
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
 DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
+# Arrays of n x n and of p x p that the routes hold at the same time, at most.
+DUAL_ARRAYS, PRIMAL_ARRAYS = 4.0, 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
-
-
-class InferenceUnavailable(ValueError):
-    """Inference that cannot be done; `fit` turns it into a warning."""
+SEED = 246088
 
 
 class Fit(NamedTuple):
-    """A factored information, its leverages, and the residuals it leaves."""
+    """A factored information, and what leverages and residuals add up to."""
 
     information: Any
-    H: np.ndarray
-    """(n, m, m), of one copy of each row."""
-    residuals: np.ndarray
-    """(m, n), in units of the scaled outputs."""
+    leverages: Leverages
 
     @property
     def rows(self):
@@ -40,19 +36,29 @@ class Fit(NamedTuple):
         return self.information.sums.rows
 
     @property
+    def totals(self):
+        """Their counts and second moments."""
+        return self.information.sums.totals
+
+    @property
+    def n_samples(self):
+        """How many rows these stand for, n."""
+        return self.totals.weight
+
+    @property
     def edf(self):
         """sum_i w_i (H_ii)_kk, (m,)."""
-        return np.einsum("n,nkk->k", self.rows.weight, self.H)
+        return self.leverages.edf
 
     @property
     def dof(self):
         """What is left of the rows, n - edf, (m,)."""
-        return self.rows.n_samples - self.edf
+        return self.n_samples - self.edf
 
     @property
     def share(self):
         """The part of the rows used up, sum edf / (n m)."""
-        return self.edf.sum() / (self.rows.n_samples * len(self.H[0]))
+        return self.edf.sum() / (self.n_samples * len(self.edf))
 
     @property
     def exhausted(self):
@@ -64,13 +70,21 @@ class Fit(NamedTuple):
         """Sigma_kl = e_k'W e_l / sqrt(dof_k dof_l); infinite if exhausted."""
         if self.exhausted:
             return np.full((len(self.edf),) * 2, np.inf)
-        products = (self.residuals * self.rows.weight) @ self.residuals.T
-        return products / np.sqrt(np.outer(self.dof, self.dof))
+        return self.leverages.rss / np.sqrt(np.outer(self.dof, self.dof))
 
-    def deleted_noise(self, cap=None):
-        """Return sum_i w_i l_i l_i' / n, l the leave-one-out residuals, (m, m)."""
-        loo = leave_one_out(self.residuals, self.H, cap)
-        return (loo * self.rows.weight) @ loo.T / self.rows.n_samples
+    @property
+    def press(self):
+        """sum_i w_i l_i l_i' / n, l the leave-one-out residuals, (m, m)."""
+        return self.leverages.press / self.n_samples
+
+    @property
+    def loo_noise(self):
+        """The same, leverages capped."""
+        return self.leverages.capped / self.n_samples
+
+    def at_weights(self):
+        """Return the same with the residuals that the weights leave."""
+        return self._replace(leverages=self.information.leverages())
 
     def relative_offset(self, s2):
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
@@ -80,32 +94,41 @@ class Fit(NamedTuple):
         return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
 
 
-def reduce_rows(network, rows):
-    """Return the rows reduced by the cheaper route, within the memory allowed."""
-    if not np.isfinite(rows.residuals).all():
-        raise InferenceUnavailable(
-            "The network's output on its training rows is not finite. Scale X and y."
-        )
-    n_rows, p = rows.residuals.size, network.n_parameters
-    if n_rows >= DUAL_BELOW * p:
-        _allow(2.5 * 8 * p**2, f"p = {p} parameters and {n_rows} rows")
-        return _finite(_information.reduce_rows(network, rows))
-    _allow(3.0 * 8 * n_rows**2, f"{n_rows} rows and p = {p} parameters")
-    return _finite(_dual.reduce_rows(network, rows))
+def reduce_rows(rows):
+    """Return the rows reduced by the cheaper route, within the memory allowed.
+
+    Where neither route is, some rows are drawn, and not counted as more than they are:
+    J_s'J_s <= J'J, so that for a given penalty and noise the variance errs to the wide
+    side only.
+    """
+    m, p = rows.network.n_outputs, rows.network.n_parameters
+    primal = PRIMAL_ARRAYS * 8 * p**2 <= MAX_BYTES
+    largest = int(np.sqrt(MAX_BYTES / (DUAL_ARRAYS * 8)) / m)
+    few = rows.size * m < DUAL_BELOW * p
+    if primal and not (few and rows.size <= largest):
+        return _finite(_information.reduce_rows(rows))
+    if rows.size > largest:
+        chosen = np.random.default_rng(SEED).choice(rows.size, largest, replace=False)
+        rows = rows.sample(np.sort(chosen))
+    return _finite(_dual.reduce_rows(rows))
 
 
 def reduce_primal(sums, penalty):
     """Return the primal reduction, where the dual cannot serve `penalty`."""
     if sums.route == "primal":
         return sums
-    n_rows, p = sums.rows.residuals.size, sums.network.n_parameters
+    n_rows, p = len(sums.reduced), sums.network.n_parameters
     columns = p if penalty.strength > 0.0 else n_rows
     what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
     _allow(3.0 * 8 * columns * p, what)
-    return _finite(_information.reduce_rows(sums.network, sums.rows))
+    return _finite(_information.reduce_rows(sums.rows))
 
 
 def _finite(sums):
+    if not np.isfinite(sums.totals.rss).all():
+        raise InferenceUnavailable(
+            "The network's output on its training rows is not finite. Scale X and y."
+        )
     if not np.isfinite(sums.reduced).all():
         raise InferenceUnavailable("The Jacobian is not finite. Scale X and y.")
     return sums
@@ -123,31 +146,23 @@ def _allow(n_bytes, what):
 def factor(sums, penalty):
     """Return the `Fit` of the reduced rows under `penalty`."""
     information = sums.penalise(penalty)
-    return Fit(information, information.leverage(), sums.rows.residuals)
+    return Fit(information, information.leverages())
 
 
 def factor_evidence(sums):
     """Return the `Fit` at the penalty of the marginal likelihood, and that.
 
-    Several outputs share one lambda and one s^2, so each is first measured in
-    units of its own root mean square residual, or of a thousandth of its own spread
-    if that is more: one output without noise would decide for all.
+    Its residuals are those at the optimum of the linearised model. Several outputs
+    share one lambda and one s^2, so each is first measured in units of its own root
+    mean square residual, or of a thousandth of its own spread if that is more: one
+    output without noise would decide for all.
     """
-    network, rows = sums.network, sums.rows
-    m = network.n_outputs
+    m, totals = sums.network.n_outputs, sums.totals
     if m > 1:
-        rms = np.sqrt(rows.residuals**2 @ rows.weight / rows.n_samples)
-        scale = np.maximum(rms, SMALLEST_SCALE * rows.spread)
-        rows = rows.rescaled(np.where(scale > 0.0, scale, 1.0))
-        module = _information if sums.route == "primal" else _dual
-        sums = module.reduce_rows(network, rows)
-    evidence = maximise(*sums.spectrum_parts(m), rows.n_samples * m)
-    fit = factor(sums, Penalty(evidence.strength, m))
-    # The linearised model's own residuals: those at its optimum.
-    step = unpack(fit.information.step(), network)
-    moved = [
-        _jacobian.times(F, step)
-        for _, F in _jacobian.stream(network, rows.X, rows.seed)
-    ]
-    residuals = rows.residuals - np.concatenate(moved, axis=1)
-    return fit._replace(residuals=residuals), evidence
+        rms = np.sqrt(np.diag(totals.rss) / totals.weight)
+        scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
+        rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
+        sums = (_information if sums.route == "primal" else _dual).reduce_rows(rows)
+    evidence = maximise(*sums.spectrum_parts(m), totals.weight * m)
+    information = sums.penalise(Penalty(evidence.strength, m))
+    return Fit(information, information.leverages(information.step())), evidence

@@ -1,6 +1,7 @@
 """What `MLPRegressorCI` has beyond its parent: the inference and its uses."""
 
 import copy
+import functools
 import warnings
 from numbers import Integral
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_nnci import _moments, _network, _training, exceptions
 from sklearn_nnci._covariance import Report, Validation, infer
 from sklearn_nnci._diagnostics import checks
-from sklearn_nnci._fits import InferenceUnavailable
+from sklearn_nnci._rows import InferenceUnavailable
 from sklearn_nnci._version import __version__
 
 NOISES = {"auto", "residual", "loo", "validation"}
@@ -66,7 +67,7 @@ class InferenceMixin:
     def _checked_data(self, X, y):
         """Return X, y (n, m) and the random state at which early stopping split."""
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True,
+            self, X, y, accept_sparse="csr", dtype=_network.FLOATS, multi_output=True,
             y_numeric=True, reset=False,
         )  # fmt: skip
         y = _training.target(y)
@@ -138,12 +139,9 @@ class InferenceMixin:
             raise InferenceUnavailable(
                 "covariance='evidence' is for squared errors. Try 'bayesian' or 'auto'."
             )
-        network, rows, _, validation, strength = self._problem(
-            X, y, sample_weight, random_state
-        )
+        rows, validation, strength = self._problem(X, y, sample_weight, random_state)
         with np.errstate(over="ignore", invalid="ignore"):
             inference = infer(
-                network,
                 rows,
                 covariance=self.covariance,
                 noise=self.noise,
@@ -155,28 +153,37 @@ class InferenceMixin:
         raised = [check for check in found if check.verdict == "warning"]
         texts = tuple(f"{check.warning}: {check.advice}" for check in raised)
         report = inference.report._replace(warnings=texts)
-        self._inference = _moments.to_state(inference, report, network)
+        self._inference = _moments.to_state(inference, report, rows.network)
         self._inference["checks"] = [tuple(check) for check in found]
         for check in raised:
             kind = getattr(exceptions, check.warning)
             warnings.warn(check.advice, kind, stacklevel=3)
 
     def _problem(self, X, y, sample_weight, random_state):
-        """Return (network, its training rows, their indices, validation, lambda)."""
+        """Return (training `Rows`, `Validation` or None, lambda)."""
         network, w = self._network(), _training.weights(sample_weight, X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            e, gain = _training.residuals(network, X, y, self.loss)
         train, held_out = self._split(X, y, w, random_state)
-        rows, kept = _training.training_rows(X, y, e, gain, w, train)
-        validation = Validation(e[:, held_out], w[held_out], held_out)
-        strength = _training.strength(
-            self.solver, self.alpha, self.batch_size, len(train)
+        rows = functools.partial(
+            _training.training_rows, network, X, y, w, self.loss, verbose=self.verbose
         )
-        return network, rows, kept, validation, strength
+        trained, validation = rows(train), None
+        if not trained.size:
+            raise InferenceUnavailable("No training row has a positive sample_weight.")
+        if held_out is not None:
+            chunk = rows(held_out).chunk()
+            validation = Validation(chunk.residuals, chunk.weight, held_out)
+        n_trained = X.shape[0] if train is None else len(train)
+        strength = _training.strength(
+            self.solver, self.alpha, self.batch_size, n_trained
+        )
+        return trained, validation, strength
 
     def _split(self, X, y, w, random_state):
-        """Return the indices of the rows that trained, and of those held out."""
-        everything = np.arange(len(y)), np.arange(0)
+        """Return the indices of the rows that trained, and of those held out.
+
+        None, None: all trained.
+        """
+        everything = None, None
         reached = getattr(self, "best_validation_score_", None)
         best_score = getattr(self, "_split_score", reached)
         if not self.early_stopping or best_score is None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._rows import leave_one_out
+from sklearn_nnci._sums import leave_one_out
 
 
 class Influence(NamedTuple):
@@ -32,19 +32,34 @@ class Influence(NamedTuple):
     """D_i, (n,)."""
 
 
-def influence(fit, kept, n_samples):
-    """Return the `Influence` of a `Fit` whose rows are `kept` of `n_samples`."""
-    w, e, H = fit.rows.weight, fit.rows.residuals.T, fit.H
+def influence(fit, n_samples):
+    """Return the `Influence` of a `Fit` whose rows are among `n_samples`."""
+    e, H, loo = (np.concatenate(parts) for parts in zip(*_by_row(fit), strict=True))
     m = e.shape[1]
     h = np.einsum("nkk->nk", H)
-    loo = leave_one_out(e.T, H).T
     with np.errstate(divide="ignore", invalid="ignore"):
-        rss = (w[:, None] * e**2).sum(axis=0) - e**2 / (1.0 - h)
+        rss = np.diag(fit.leverages.rss) - e**2 / (1.0 - h)
         t = e / np.sqrt((1.0 - h) * np.maximum(rss, 0.0) / (fit.dof - 1.0))
         s2 = np.trace(fit.residual_noise) / m
         cook = np.einsum("nk,nkl,nl->n", loo, H, loo) / (fit.edf.sum() * s2)
+    kept = slice(None) if fit.rows.index is None else fit.rows.index
     fields = (_spread(values, kept, n_samples) for values in (h, e, loo, t, cook))
     return Influence(*fields)
+
+
+def left_out(fit):
+    """Return leave-one-out residuals of the mean, in units of y, (n, m)."""
+    parts = [
+        (leave_one_out(chunk.residuals, H) * chunk.gain).T
+        for chunk, H in fit.information.rowwise()
+    ]
+    return np.concatenate(parts)
+
+
+def _by_row(fit):
+    """Yield residuals (k, m), leverages (k, m, m) and left-out residuals (k, m)."""
+    for chunk, H in fit.information.rowwise():
+        yield chunk.residuals.T, H, leave_one_out(chunk.residuals, H).T
 
 
 def _spread(values, kept, n_samples):

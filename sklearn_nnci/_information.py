@@ -10,22 +10,24 @@ whitened vector u = F j has u'u = j'A^+ j. `_dual` offers the same verbs from an
 n x n factor, without J.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
 
 from sklearn_nnci import _dual, _jacobian, _linalg
-from sklearn_nnci._network import Network, pack
-from sklearn_nnci._rows import Penalty, Rows
+from sklearn_nnci._network import pack, unpack
+from sklearn_nnci._rows import Penalty
+from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
 
 
 class Primal(NamedTuple):
     """The rows, reduced to p + 1 columns."""
 
-    network: Network
-    rows: Rows
+    rows: Any
+    """`Rows`, here or in several places."""
+    totals: Totals
     reduced: np.ndarray
     """M (k, p + 1), M'M = [J e]'W[J e]."""
 
@@ -35,9 +37,19 @@ class Primal(NamedTuple):
         return "primal"
 
     @property
+    def network(self):
+        """The network that gave J."""
+        return self.rows.network
+
+    @property
     def J(self):
         """The reduced Jacobian: J'J is J'WJ."""
         return self.reduced[:, :-1]
+
+    @property
+    def n_rows(self):
+        """Rows of the Jacobian before they were reduced, all outputs."""
+        return self.totals.n_rows * len(self.totals.mean)
 
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route: never."""
@@ -46,7 +58,7 @@ class Primal(NamedTuple):
     def rank(self):
         """Return rank J."""
         values = linalg.svdvals(self.J, check_finite=False)
-        return _linalg.rank_of(values, (self.rows.residuals.size, self.J.shape[1]))
+        return _linalg.rank_of(values, (self.n_rows, self.J.shape[1]))
 
     def spectrum_parts(self, penalty_free):
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
@@ -61,18 +73,17 @@ class Primal(NamedTuple):
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
-        n_rows = self.rows.residuals.size
-        floor = np.finfo(float).eps * max(n_rows, self.J.shape[1])
+        floor = np.finfo(float).eps * max(self.n_rows, self.J.shape[1])
         if np.sqrt(penalty.strength) <= floor * linalg.norm(self.J):
-            span = _linalg.span_of(self.J, n_rows)
+            span = _linalg.span_of(self.J, self.n_rows)
             root = span.basis / span.values[:, None]
             spread = span.values[[0, -1]] if len(span.values) else np.ones(2)
             condition = float(spread[0] / spread[1])
         else:
-            span, root, condition = self._ridge(penalty, n_rows)
+            span, root, condition = self._ridge(penalty)
         return PrimalInformation(self, penalty, _linalg.lower(root), span, condition)
 
-    def _ridge(self, penalty, n_rows):
+    def _ridge(self, penalty):
         """Return (span, root, condition) for lambda > 0.
 
         Lambda leaves out only the trailing block, so A z = 0 means that z lives in
@@ -83,7 +94,7 @@ class Primal(NamedTuple):
         R = np.zeros((p, p), order="F")
         R[np.arange(p - n_free), np.arange(p - n_free)] = np.sqrt(penalty.strength)
         R = _linalg.absorb(R, np.array(self.J.T, order="C"))
-        span = _linalg.span_of(R[:, p - n_free :], n_rows)
+        span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
         if not span.full:
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
             R = linalg.qr(R, mode="r")[0][: R.shape[1]]
@@ -95,32 +106,28 @@ class Primal(NamedTuple):
         return span, root, condition
 
 
-def reduce_rows(network, rows):
+def reduce_rows(rows):
     """Return the `Primal` reduction of `rows`."""
-    M = reduce(network, rows.X, rows.weighted_seed, rows.weighted_residuals)
-    return Primal(network, rows, M)
+    totals, triangle = rows.reduce(_first_pass)
+    return Primal(rows, totals, triangle.factor)
 
 
-def reduce(network, X, seed, e):
-    """Return M with M'M = [J e]'[J e], J the Jacobian of `X` under `seed`, streamed.
+def _first_pass(rows):
+    """Return the `FirstPass` of rows: a triangle, or [J e] itself where less."""
+    totals, columns = Totals.none(rows.network.n_outputs), rows.network.n_parameters + 1
 
-    A triangle where the m n rows are more than the p + 1 columns, else [J e] itself.
-    """
-    p, n_rows = network.n_parameters, e.size
-    wide = n_rows <= p
-    M = np.zeros((n_rows if wide else p + 1, p + 1), order="F")
-    start = 0
-    for part, F in _jacobian.stream(network, X, seed):
-        chunk = np.empty((p + 1, *F.shape[1:]))
-        _jacobian.dense(F, out=chunk[:-1])
-        chunk[-1] = e[:, part]
-        chunk = chunk.reshape(p + 1, -1)
-        if wide:
-            M[start : start + chunk.shape[1]] = chunk.T
-            start += chunk.shape[1]
-        else:
-            M = _linalg.absorb(M, chunk)
-    return M
+    def blocks():
+        nonlocal totals
+        for block, chunk in rows.blocks(weighted=True, doing="first pass"):
+            e = chunk.residuals / np.sqrt(chunk.weight)
+            totals = totals.merge(Totals.of(chunk.y, e, chunk.weight))
+            yield block
+
+    if rows.size * rows.network.n_outputs < columns:
+        M = np.vstack([np.empty((0, columns)), *(block.T.copy() for block in blocks())])
+    else:
+        M = _linalg.triangle(blocks(), columns)
+    return FirstPass(totals, Triangle(M))
 
 
 class PrimalInformation(NamedTuple):
@@ -135,19 +142,13 @@ class PrimalInformation(NamedTuple):
     condition: float
     """Condition number of the factor of A, null directions left out."""
 
-    def whiten(self, F):
-        """Return u = F j for each row of the factors `F`, (r, m, n)."""
-        shape = F.shape
-        Jt = _jacobian.dense(F).reshape(shape[0], -1)
-        return _linalg.times(self.root, Jt).reshape(-1, *shape[1:])
+    def leverages(self, step=None):
+        """Return the `Leverages` of all rows, residuals being e, or e - J step."""
+        return self.sums.rows.reduce(_second_pass, self.root, step)
 
-    def leverage(self):
-        """Return H_ii = J_i A^+ J_i' of one copy of each row, (n, m, m)."""
-        rows, blocks = self.sums.rows, []
-        for _, F in _jacobian.stream(self.sums.network, rows.X, rows.seed):
-            u = self.whiten(F)
-            blocks.append(np.einsum("rkn,rln->nkl", u, u))
-        return np.concatenate(blocks)
+    def rowwise(self):
+        """Yield (chunk, H), H_ii = J_i A^+ J_i' of one copy of each row, (k, m, m)."""
+        yield from _with_leverage(self.sums.rows, self.root)
 
     def step(self):
         """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
@@ -162,32 +163,67 @@ class PrimalInformation(NamedTuple):
         return float(moved @ moved + step @ self.penalty.apply(step))
 
     def posterior(self, meat):
-        """Return the `PrimalPosterior` of A^+ (sum_i w_i J_i'M_i M_i'J_i + ..) A^+."""
+        """Return the `PrimalPosterior` of A^+ (sum_i w_i J_i'M_i M_i'J_i + ..) A^+.
+
+        None if some M_i is infinite.
+        """
         strength, prior = self.penalty.strength, meat.prior
-        if meat.plain:
-            return self._with_span(
-                np.sqrt(prior) * self.root
-            )  # s^2 A^+ A A^+ = s^2 A^+
-        J = self._mixed(meat.mix)
-        pieces = [_linalg.times(self.root, J.T).T @ self.root]
+        if meat.plain:  # s^2 A^+ A A^+ = s^2 A^+
+            return self._with_span(np.sqrt(prior) * self.root)
+        whitened = self._whitened(meat)
+        if not np.isfinite(whitened).all():
+            return None
+        pieces = [whitened @ self.root]
         if prior > 0.0 and strength > 0.0:
             kept = self.root[:, : self.root.shape[1] - self.penalty.n_free]
             pieces.append(np.sqrt(prior * strength) * (kept.T @ self.root))
         return self._with_span(_linalg.lower(np.vstack(pieces)))
 
-    def _mixed(self, mix):
-        """Return a reduced Jacobian with J'J = sum_i w_i J_i' M_i M_i' J_i."""
-        rows = self.sums.rows
-        if mix.shape == (1, 1, 1):
-            return mix[0, 0, 0] * self.sums.J
-        seed = np.einsum(
-            "jkn,kln->jln", rows.weighted_seed, mix + np.zeros(len(rows.weight))
-        )
-        nothing = np.zeros(seed.shape[1:])
-        return reduce(self.sums.network, rows.X, seed, nothing)[:, :-1]
+    def _whitened(self, meat):
+        """Return B with B'B = F (sum_i w_i J_i'M_i M_i'J_i) F'."""
+        if isinstance(meat, Meat) and meat.mix.shape == (1, 1, 1):
+            return meat.mix[0, 0, 0] * _linalg.times(self.root, self.sums.J.T).T
+        return self.sums.rows.reduce(_meat_pass, self.root, meat).factor
 
     def _with_span(self, root):
         return PrimalPosterior(root, self.span.limits, self.span.tolerance)
+
+
+def _with_leverage(rows, root):
+    """Yield (chunk, H) of rows, H (k, m, m)."""
+    m = rows.network.n_outputs
+    for block, chunk in rows.blocks(doing="leverages"):
+        if m == 1:
+            yield chunk, _linalg.squared_norms(root, block[:-1])[:, None, None]
+        else:
+            u = _linalg.times(root, block[:-1]).reshape(len(root), m, -1)
+            yield chunk, np.einsum("rkn,rln->nkl", u, u)
+
+
+def _second_pass(rows, root, step):
+    """Return the `Leverages` of rows; see `PrimalInformation.leverages`."""
+    total = Leverages.none(rows.network.n_outputs)
+    towards = None if step is None else unpack(step, rows.network)
+    for chunk, H in _with_leverage(rows, root):
+        e = chunk.residuals
+        if towards is not None:
+            e = e - _jacobian.times(chunk.factors, towards)
+        total = total.merge(Leverages.of(e, H, chunk.weight))
+    return total
+
+
+def _meat_pass(rows, root, meat):
+    """Return the `Triangle` of the whitened rows sqrt(w_i) F J_i'M_i."""
+    r, m = len(root), rows.network.n_outputs
+
+    def blocks():
+        for block, chunk in rows.blocks(doing="robust covariance"):
+            u = _linalg.times(root, block[:-1]).reshape(r, m, -1)
+            H = np.einsum("rkn,rln->nkl", u, u)
+            mix = meat.at(chunk.residuals, H).mix * np.sqrt(chunk.weight)
+            yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
+
+    return Triangle(_linalg.triangle(blocks(), r))
 
 
 class PrimalPosterior(NamedTuple):

@@ -10,11 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 # LAPACK's inner block for dtpqrt, and rows of a triangular panel: both measured.
 QR_BLOCK = 32
 PANEL = 256
+# Relative error that variances may have by forming products, and how many rows, in
+# units of columns, to absorb before asking whether they do.
+GRAM_ERROR = 1e-8
+GRAM_AFTER = 4
 
 
 def absorb(R, rows):
@@ -25,6 +29,36 @@ def absorb(R, rows):
     """
     block = min(QR_BLOCK, len(R))
     return lapack.dtpqrt(0, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
+
+
+def triangle(blocks, n_columns):
+    """Return the triangle R (c, c) with R'R = sum B B' of the `blocks` B (c, k).
+
+    By QR; and once that has shown that it can be, by the Gram matrix, which is two to
+    three times faster. From the Cholesky factor of R'R, variances are wrong by
+    eps kappa(R D^-1)^2, whatever the diagonal D (van der Sluis 1969); both matrices
+    only grow with more rows, so that what is enough for the first of them is for all.
+    """
+    R, G = np.zeros((n_columns, n_columns), order="F"), None
+    seen, ask_at = 0, GRAM_AFTER * n_columns
+    for block in blocks:
+        if G is not None:
+            G = blas.dsyrk(1.0, block.T, beta=1.0, c=G, trans=1, overwrite_c=1)
+            continue
+        R, seen = absorb(R, block), seen + block.shape[1]
+        if seen >= ask_at:
+            ask_at *= 2
+            G = R.T @ R if gram_error(R) <= GRAM_ERROR else None
+    return R if G is None else linalg.cholesky(G, overwrite_a=True, check_finite=False)
+
+
+def gram_error(R):
+    """Return eps kappa_1(R D^-1)^2, D the norms of columns; infinite if singular."""
+    norms = np.linalg.norm(R, axis=0)
+    if not (np.isfinite(norms).all() and norms.all()):
+        return np.inf
+    reciprocal = lapack.dtrcon(np.asfortranarray(R / norms))[0]
+    return np.finfo(float).eps / reciprocal**2 if reciprocal > 0.0 else np.inf
 
 
 def root_of_inverse(R):

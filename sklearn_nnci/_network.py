@@ -91,6 +91,10 @@ def parameter_names(network):
     ]
 
 
+# Inputs are taken as they come; float32 becomes float64 chunk by chunk.
+FLOATS = (np.float64, np.float32)
+
+
 def transposed(X):
     """Return the rows `X` (n, d), dense or sparse, as a contiguous array (d, n)."""
     X = X.toarray() if issparse(X) else X

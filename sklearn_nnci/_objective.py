@@ -16,40 +16,12 @@ import numpy as np
 
 from sklearn_nnci import _jacobian, _linalg
 from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._losses import Loss
 from sklearn_nnci._network import Network, forward, sensitivities, unpack
 from sklearn_nnci._rows import Penalty
 
 # Step of the differences of gradients, relative to parameters beyond 1.
 DIFFERENCE = 1e-6
-
-
-class Loss(NamedTuple):
-    """A loss by its functions of (y, f), elementwise."""
-
-    value: Any
-    change: Any
-    """(y, f, g) -> value(y, g) - value(y, f), without cancellation."""
-    pull: Any
-    """-d value / df."""
-    curvature: Any
-    """d2 value / df2."""
-
-
-LOSSES = {
-    "squared_error": Loss(
-        lambda y, f: 0.5 * (y - f) ** 2,
-        lambda y, f, g: 0.5 * (f - g) * ((y - f) + (y - g)),
-        lambda y, f: y - f,
-        lambda y, f: np.ones_like(f),
-    ),
-    "poisson": Loss(
-        lambda y, f: np.exp(f) - y * f,
-        lambda y, f, g: np.exp(f) * np.expm1(g - f) - y * (g - f),
-        lambda y, f: y - np.exp(f),
-        # A mean that underflows still needs a square root to divide by.
-        lambda y, f: np.maximum(np.exp(f), np.finfo(float).tiny),
-    ),
-}
 
 
 class Point(NamedTuple):

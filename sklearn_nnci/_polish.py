@@ -29,8 +29,9 @@ from scipy import linalg, optimize
 from scipy.linalg import lapack
 
 from sklearn_nnci import _linalg
+from sklearn_nnci._losses import LOSSES
 from sklearn_nnci._network import Network, pack, unpack
-from sklearn_nnci._objective import LOSSES, Objective
+from sklearn_nnci._objective import Objective
 from sklearn_nnci._rows import Penalty
 
 # Measured (benchmarks/results/polish.md): up to 193 parameters Levenberg-Marquardt is

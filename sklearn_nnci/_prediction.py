@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_array
 from sklearn_nnci import _moments, exceptions
 from sklearn_nnci._inference import InferenceMixin
 from sklearn_nnci._intervals import Prediction, check_levels
+from sklearn_nnci._network import FLOATS
 
 
 class PredictionMixin(InferenceMixin):
@@ -154,7 +155,7 @@ class PredictionMixin(InferenceMixin):
         """Return (predictions, X in float64, state, network)."""
         state, network = self._with_inference()
         y = super().predict(X)
-        rows = check_array(X, accept_sparse="csr", dtype=np.float64)
+        rows = check_array(X, accept_sparse="csr", dtype=FLOATS)
         return y, rows, state, network
 
     def _warn_outside(self, unbounded):

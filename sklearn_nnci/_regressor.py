@@ -9,7 +9,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
-from sklearn_nnci import _training, exceptions
+from sklearn_nnci import _network, _training, exceptions
 from sklearn_nnci._covariance import ROBUST
 from sklearn_nnci._inference import NOISES
 from sklearn_nnci._statistics import StatisticsMixin
@@ -269,7 +269,7 @@ or None, default='auto'
     @staticmethod
     def _data(X, y):
         """Return what the parent has validated in float64, y as (n, m)."""
-        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        X = check_array(X, accept_sparse="csr", dtype=_network.FLOATS)
         return X, _training.target(y)
 
     @available_if(lambda self: hasattr(super(), "partial_fit"))

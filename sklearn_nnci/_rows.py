@@ -1,14 +1,24 @@
 """What inference starts from: the rows, with weights, and the penalty.
 
-Records that the floors above pass to each other; see the fields.
+Rows are read chunk by chunk, as often as needed: nothing of their number is kept.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci import _jacobian
+from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._losses import LOSSES
+from sklearn_nnci._network import Network, forward, sensitivities
+from sklearn_nnci._progress import progress
+
 # Beyond this share of degrees of freedom no noise can be told from the residuals.
 EDF_EXHAUSTED = 0.95
+
+
+class InferenceUnavailable(ValueError):
+    """Inference that cannot be done; `fit` turns it into a warning."""
 
 
 class Penalty(NamedTuple):
@@ -26,88 +36,101 @@ class Penalty(NamedTuple):
         return penalised
 
 
+class Chunk(NamedTuple):
+    """Some rows: the factors of their Jacobian, and what is left unexplained there."""
+
+    factors: _jacobian.Factors
+    """Of gain f / scale, or of sqrt(w) times that."""
+    residuals: np.ndarray
+    """e, (m, k), weighted or not like the factors."""
+    weight: np.ndarray
+    """w, (k,)."""
+    gain: np.ndarray
+    """Factor of the rows of J, (m, k) or (m, 1): sqrt(mu) under Poisson, else 1."""
+    y: np.ndarray
+    """(k, m), in units of y."""
+
+
 class Rows(NamedTuple):
     """The rows that trained, and what the network leaves unexplained there.
 
-    A row of weight k stands for k equal rows; rows of weight 0 are not here.
-    Output k is measured in units of ``scale[k]``.
+    A row of weight k stands for k equal rows; rows of weight 0 are not here. Output k
+    is measured in units of ``scale[k]``; with c the curvature of the loss and r its
+    slope, the residual is e = r / sqrt(c), and gain = sqrt(c): for squared errors y - f
+    and 1, for Poisson Pearson's residual and sqrt(mu), so that J'gain e is the gradient
+    of the likelihood and J'gain^2 J its expected information.
     """
 
+    network: Network
     X: Any
-    """(n, d), dense or CSR."""
-    residuals: np.ndarray
-    """e = (y - f) / scale, (m, n)."""
+    """(N, d), dense, on disk, or CSR."""
+    y: np.ndarray
+    """(N, m)."""
     weight: np.ndarray
-    """w, (n,), positive."""
+    """w, (N,)."""
     scale: np.ndarray
     """(m,)."""
-    spread: np.ndarray = np.ones(1)
-    """Standard deviation of y, (m,), in units of y."""
-    gain: Any = 1.0
-    """Factor of the rows of J, (m, n): sqrt(mu) under a Poisson loss, else 1."""
+    loss: str = "squared_error"
+    index: Any = None
+    """Which rows of the above these are, (n,); None: all of them."""
+    verbose: bool = False
+    """Whether to show progress."""
 
     @property
-    def n_samples(self):
-        """How many rows these stand for, n = sum of the weights."""
-        return self.weight.sum()
-
-    @property
-    def seed(self):
-        """Seed of the sensitivities of gain f / scale, (m, m, 1 or n)."""
-        return np.diag(1.0 / self.scale)[:, :, None] * np.atleast_2d(self.gain)
-
-    @property
-    def weighted_seed(self):
-        """Seed of the sensitivities of sqrt(w) gain f / scale, (m, m, n)."""
-        return self.seed * np.sqrt(self.weight)
-
-    @property
-    def weighted_residuals(self):
-        """sqrt(w) e, (m, n)."""
-        return self.residuals * np.sqrt(self.weight)
+    def size(self):
+        """How many rows these are."""
+        return self.X.shape[0] if self.index is None else len(self.index)
 
     def rescaled(self, scale):
         """Return the same rows with output k in units of ``scale[k]``."""
-        residuals = self.residuals * (self.scale / scale)[:, None]
-        return self._replace(residuals=residuals, scale=scale)
+        return self._replace(scale=scale)
 
+    def sample(self, chosen):
+        """Return those rows of these."""
+        return self._replace(index=chosen if self.index is None else self.index[chosen])
 
-# Leverages are known to some 1e-12: closer to 1 they are 1.
-ALONE = 1e-10
+    def gather(self):
+        """Return these rows where their weights are: here they are already."""
+        return self
 
+    def reduce(self, task, *args):
+        """Return ``task(rows, *args)``; see `_dask` for rows in several places."""
+        return task(self, *args)
 
-class Meat(NamedTuple):
-    """What lies inside A^+ (sum_i w_i J_i' M_i M_i' J_i + prior Lambda) A^+."""
+    def arrays(self, part=slice(None)):
+        """Return X (k, d), y (k, m) and w (k,) of some rows."""
+        taken = part if self.index is None else self.index[part]
+        return self.X[taken], self.y[taken], self.weight[taken]
 
-    mix: np.ndarray
-    """M_i, (m, c, 1 or n), in units of the scaled outputs."""
-    prior: float
+    def chunk(self, part=slice(None), *, weighted=False):
+        """Return the `Chunk` of some rows, by default of all."""
+        X, y, w = self.arrays(part)
+        *activations, f = forward(self.network, X)
+        loss = LOSSES[self.loss]
+        gain = np.sqrt(loss.curvature(y.T, f))
+        e = loss.pull(y.T, f) / (gain * self.scale[:, None])
+        seed = np.diag(1.0 / self.scale)[:, :, None] * gain
+        if weighted and (w != 1.0).any():
+            seed, e = seed * np.sqrt(w), e * np.sqrt(w)
+        deltas = sensitivities(self.network, [*activations, f], seed)
+        F = _jacobian.Factors(tuple(activations), tuple(deltas))
+        return Chunk(F, e, w, gain, y)
 
-    @property
-    def plain(self):
-        """Whether this is s^2 A^+, with M = s I and prior = s^2."""
-        m, c, n = self.mix.shape
-        root = np.sqrt(self.prior) * np.eye(m)[:, :, None]
-        return c == m and n == 1 and np.array_equal(self.mix, root)
+    def chunks(self, *, weighted=False, doing=""):
+        """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""
+        p, m = self.network.n_parameters, self.network.n_outputs
+        parts = list(row_slices(self.size, 8 * m * (p + 1)))
+        for part in progress(parts, doing, self.verbose):
+            yield self.chunk(part, weighted=weighted)
 
-
-def meat_of(Sigma, prior):
-    """Return the `Meat` of a noise of covariance `Sigma` (m, m), M M' = Sigma."""
-    values, V = np.linalg.eigh(Sigma)
-    if np.array_equal(Sigma, Sigma[0, 0] * np.eye(len(Sigma))):
-        V = np.eye(len(Sigma))
-    return Meat((V * np.sqrt(np.maximum(values, 0.0)))[:, :, None], float(prior))
-
-
-def leave_one_out(e, H, cap=None, power=1.0):
-    """Return the leave-one-out residuals ``(I - H_ii)^-power e_i``, (m, n).
-
-    `e` is (m, n), `H` the (n, m, m) leverage of one copy of each row. A row whose
-    leverage is 1 is fitted by itself alone: its residual is infinite. `cap` bounds
-    the eigenvalues of H_ii.
-    """
-    h, V = np.linalg.eigh(H)
-    room = 1.0 - (h if cap is None else np.minimum(h, cap))
-    alone = room <= ALONE
-    rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room) ** power
-    return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))
+    def blocks(self, *, weighted=False, doing=""):
+        """Yield ([J e]', chunk), the former (p + 1, m k) in a buffer used again."""
+        buffer = np.empty(0)
+        for chunk in self.chunks(weighted=weighted, doing=doing):
+            p, m, k = chunk.factors.shape
+            if buffer.size < (p + 1) * m * k:
+                buffer = np.empty((p + 1) * m * k)
+            block = buffer[: (p + 1) * m * k].reshape(p + 1, m, k)
+            _jacobian.dense(chunk.factors, out=block[:-1])
+            block[-1] = chunk.residuals
+            yield block.reshape(p + 1, m * k), chunk

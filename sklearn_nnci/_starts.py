@@ -56,7 +56,7 @@ class StartsMixin(PredictionMixin):
         """
         self.start_objectives_  # noqa: B018 - raises if there is none
         like = self._network()
-        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        X = check_array(X, accept_sparse="csr", dtype=_network.FLOATS)
         predictions = [
             _training.predicted_mean(_network.unpack(theta, like), X, self.loss)
             for theta in self._starts["parameters"]
@@ -70,29 +70,29 @@ class StartsMixin(PredictionMixin):
 
     def _polish_weights(self, X, y, sample_weight, random_state):
         """Replace the weights by those at the minimum of the objective nearby."""
-        network, rows, kept, validation, strength = self._problem(
-            X, y, sample_weight, random_state
-        )
-        if network.n_parameters > kept.size * network.n_outputs:
+        rows, validation, strength = self._problem(X, y, sample_weight, random_state)
+        network = rows.network
+        if network.n_parameters > rows.size * network.n_outputs:
             warnings.warn(
                 f"polish=True was left undone: {network.n_parameters} parameters would "
-                f"fit {kept.size} rows exactly at the minimum. Try a smaller network.",
+                f"fit {rows.size} rows exactly at the minimum. Try a smaller network.",
                 exceptions.PolishRefusedWarning,
                 stacklevel=4,
             )
             return
         polished, record = _polish.polish(
-            network, rows.X, y[kept], rows.weight, strength, loss=self.loss
+            network, *rows.arrays(), strength, loss=self.loss
         )
         self.coefs_ = [np.array(W) for W in polished.coefs]
         self.intercepts_ = [np.array(b) for b in polished.intercepts]
         self._polished = record._asdict()
-        held_out = validation.held_out
-        if held_out.size:
+        if validation is not None:
             # The score that early stopping reached no longer tells its split.
             mean = _training.predicted_mean(polished, X, self.loss)
             w = _training.weights(sample_weight, X)
-            self._split_score = _training.held_out_score(y, mean, w, held_out)
+            self._split_score = _training.held_out_score(
+                y, mean, w, validation.held_out
+            )
         # The moments of adam and sgd belong to the weights that were left.
         self.__dict__.pop("_optimizer", None)
 
@@ -112,7 +112,7 @@ class StartsMixin(PredictionMixin):
         )
         verbose = 10 if self.verbose else 0
         others = Parallel(n_jobs=self.n_jobs, verbose=verbose)(jobs)
-        data = check_array(X, accept_sparse="csr", dtype=np.float64)
+        data = check_array(X, accept_sparse="csr", dtype=_network.FLOATS)
         target, w = _training.target(y), _training.weights(sample_weight, data)
         networks = [self._network()]
         for fitted in others:

@@ -7,10 +7,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_nnci import _jacobian, _network
 from sklearn_nnci._covariance import smoother
 from sklearn_nnci._diagnostics import Check, Diagnostics
-from sklearn_nnci._influence import influence
+from sklearn_nnci._influence import influence, left_out
 from sklearn_nnci._information import restore
 from sklearn_nnci._intervals import Prediction
-from sklearn_nnci._rows import leave_one_out
 from sklearn_nnci._starts import StartsMixin
 
 
@@ -32,7 +31,9 @@ class StatisticsMixin(StartsMixin):
             of the log of the mean.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=_network.FLOATS, reset=False
+        )
         J = _jacobian.dense(_jacobian.factors(self._network(), X)).T
         return J[:, 0] if self.n_outputs_ == 1 else J
 
@@ -138,8 +139,8 @@ class StatisticsMixin(StartsMixin):
         ValueError
             If the data do not fit the network, or too much memory would be needed.
         """
-        fit, kept, y = self._smoother(X, y, sample_weight)
-        return influence(fit, kept, len(y))
+        fit = self._smoother(X, y, sample_weight)
+        return influence(fit, len(fit.rows.y))
 
     def loo_score(self, X, y, sample_weight=None):
         """Return the leave-one-out R^2: how well rows are predicted without them.
@@ -165,11 +166,12 @@ class StatisticsMixin(StartsMixin):
         NotFittedError
             If the network is not fitted.
         """
-        fit, kept, y = self._smoother(X, y, sample_weight)
-        loo = (leave_one_out(fit.residuals, fit.H) * fit.rows.gain).T
+        fit = self._smoother(X, y, sample_weight)
+        loo = left_out(fit)
         if not np.isfinite(loo).all():
             return -np.inf
-        return float(r2_score(y[kept], y[kept] - loo, sample_weight=fit.rows.weight))
+        _, y, w = fit.rows.arrays()
+        return float(r2_score(y, y - loo, sample_weight=w))
 
     def diagnostics(self):
         """Return every check of the fit, with value, threshold, verdict and advice.
@@ -190,10 +192,8 @@ class StatisticsMixin(StartsMixin):
         return Diagnostics(Check(*check) for check in state["checks"])
 
     def _smoother(self, X, y, sample_weight):
-        """Return (the `Fit` at the penalty of training, its rows, y (n, m))."""
+        """Return the `Fit` at the penalty of training."""
         check_is_fitted(self)
         X, y, random_state = self._checked_data(X, y)
-        network, rows, kept, _, strength = self._problem(
-            X, y, sample_weight, random_state
-        )
-        return smoother(network, rows, self.covariance, strength), kept, y
+        rows, _, strength = self._problem(X, y, sample_weight, random_state)
+        return smoother(rows, self.covariance, strength)

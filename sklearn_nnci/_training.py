@@ -11,10 +11,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._fits import InferenceUnavailable
+from sklearn_nnci._losses import LOSSES
 from sklearn_nnci._network import Network, forward
-from sklearn_nnci._objective import LOSSES
-from sklearn_nnci._rows import Rows
+from sklearn_nnci._rows import InferenceUnavailable, Rows
 
 # How closely a replayed split must give back the validation score of the fit; two
 # different splits of the same data agree to some 1e-2, float32 training to 1e-6.
@@ -59,7 +58,7 @@ def weights(sample_weight, X):
     """Return `sample_weight` as float64 (n,), ones if None."""
     n = X.shape[0]
     if sample_weight is None:
-        return np.ones(n)
+        return np.broadcast_to(1.0, n)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, sample_weight)
     w = check_array(
@@ -99,34 +98,17 @@ def objective(network, X, y, w, strength, loss):
     return float((w * cost).sum() + 0.5 * strength * squares)
 
 
-def residuals(network, X, y, loss):
-    """Return (e, gain) of `y` (n, m), each (m, n).
-
-    Squared error: e = y - f, gain 1. Poisson: mu = exp f, e = (y - mu) / sqrt(mu), of
-    Pearson, and gain sqrt(mu), so that J'gain e is the gradient of the likelihood
-    and J'gain^2 J its expected information.
-    """
-    f = linear_predictor(network, X)
-    if loss == "squared_error":
-        return y.T - f, np.ones_like(f)
-    if (y < 0.0).any():
+def training_rows(network, X, y, w, loss, train=None, verbose=False):
+    """Return the `Rows` that trained, less those of weight 0; `train` None: all."""
+    if loss == "poisson" and len(y) and y.min() < 0.0:
         raise InferenceUnavailable(
             f"y counts events under loss='poisson', but its least is {y.min():g}. "
             "Try loss='squared_error'."
         )
-    gain = np.exp(f / 2.0)
-    return (y.T - gain**2) / gain, gain
-
-
-def training_rows(X, y, e, gain, w, train):
-    """Return the `Rows` that trained, less those of weight 0, and their indices."""
-    kept = train[w[train] > 0.0]
-    if not kept.size:
-        raise InferenceUnavailable("No training row has a positive sample_weight.")
-    y, w = y[kept], w[kept]
-    spread = np.sqrt(np.average((y - np.average(y, 0, w)) ** 2, 0, w))
-    rows = Rows(X[kept], e[:, kept], w, np.ones(len(e)), spread, gain[:, kept])
-    return rows, kept
+    absent = w <= 0.0
+    if absent.any():
+        train = np.flatnonzero(~absent) if train is None else train[~absent[train]]
+    return Rows(network, X, y, w, np.ones(y.shape[1]), loss, train, verbose)
 
 
 def state_at_split(seed, n_parameters):

@@ -15,6 +15,7 @@ __all__ = [
     "OutsideSpanWarning",
     "OverfittedWarning",
     "PolishRefusedWarning",
+    "RowsLeftOutWarning",
     "SmoothingBiasWarning",
     "VersionMismatchWarning",
 ]
@@ -58,6 +59,10 @@ class PolishRefusedWarning(InferenceWarning):
 
 class OutsideSpanWarning(InferenceWarning):
     """Some queries depend on parameters that no training row determines."""
+
+
+class RowsLeftOutWarning(InferenceWarning):
+    """Memory allowed for a part of the rows only: intervals are wider than need be."""
 
 
 class HeldOutRowsWarning(InferenceWarning):

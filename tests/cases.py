@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from sklearn_nnci._network import Network
+from sklearn_nnci._network import Network, forward
+from sklearn_nnci._rows import Rows
 
 ACTIVATION = {
     "identity": lambda z: z,
@@ -49,6 +50,14 @@ class Case(NamedTuple):
 
     def __str__(self):
         return f"{self.activation}-{self.hidden}-{self.n_outputs}".replace(" ", "")
+
+
+def rows_with(network, X, e, w=None, scale=None):
+    """Return rows whose residuals, in units of `scale`, are `e` (m, n)."""
+    scale = np.ones(len(e)) if scale is None else scale
+    w = np.ones(len(X)) if w is None else w
+    f = forward(network, X)[-1]
+    return Rows(network, X, (f + e * scale[:, None]).T, w, scale)
 
 
 CASES = [

@@ -218,20 +218,21 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
     s^2 J (J'J + alpha I)^-1 J', which laplace-torch's FullLaplace gives with
     sigma_noise = s and prior_precision = alpha / s^2.
     """
-    from cases import Case
+    from cases import Case, rows_with
 
     from sklearn_nnci import _dual, _information, _jacobian
-    from sklearn_nnci._rows import Penalty, Rows, meat_of
+    from sklearn_nnci._rows import Penalty
+    from sklearn_nnci._sums import meat_of
 
     for case in (Case("tanh", (5,)), Case("tanh", (40,), n_samples=30)):
         F = _jacobian.factors(case.network, case.X)
         J = _jacobian.dense(F).T[:, 0]
         n, p = J.shape
-        rows = Rows(case.X, np.ones((1, n)), np.ones(n), np.ones(1))
+        rows = rows_with(case.network, case.X, np.ones((1, n)))
         s2, alpha = 0.3, 0.05
         expected = s2 * J @ np.linalg.solve(J.T @ J + alpha * np.eye(p), J.T)
         for route in (_information, _dual):
-            sums = route.reduce_rows(case.network, rows)
+            sums = route.reduce_rows(rows)
             posterior = sums.penalise(Penalty(alpha, 0)).posterior(
                 meat_of(s2 * np.eye(1), s2)
             )

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from cases import Case, sine_data
+from cases import Case, rows_with, sine_data
 from scipy import optimize, stats
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPRegressorCI, _dual, _information, exceptions
 from sklearn_nnci._evidence import maximise
-from sklearn_nnci._rows import Rows
 
 
 def log_density(K, t, w, strength, noise, b0):
@@ -75,14 +74,10 @@ def test_boundaries_are_told():
 def test_routes_agree(hidden, m):
     case = Case("tanh", hidden, n_outputs=m)
     rng = case.rng
-    rows = Rows(
-        case.X,
-        rng.normal(size=(m, 40)),
-        rng.integers(1, 3, 40).astype(float),
-        np.ones(m),
-    )
+    e, w = rng.normal(size=(m, 40)), rng.integers(1, 3, 40).astype(float)
+    rows = rows_with(case.network, case.X, e, w)
     found = [
-        maximise(*route.reduce_rows(case.network, rows).spectrum_parts(m), 40.0)
+        maximise(*route.reduce_rows(rows).spectrum_parts(m), 40.0)
         for route in (_information, _dual)
     ]
     np.testing.assert_allclose(found[0][:2], found[1][:2], rtol=1e-8)

@@ -3,21 +3,26 @@
 import mpmath
 import numpy as np
 import pytest
-from cases import Case, dense_inverse, packed
+from cases import Case, dense_inverse, packed, rows_with
 
 from sklearn_nnci import _dual, _information, _jacobian, _linalg
 from sklearn_nnci._network import Network
-from sklearn_nnci._rows import Penalty, Rows, leave_one_out, meat_of
+from sklearn_nnci._rows import Penalty
+from sklearn_nnci._sums import Totals, leave_one_out, meat_of
 
 ROUTES = {"primal": _information, "dual": _dual}
 
 
-def rows_of(case, weighted=True, scale=None):
+def rows_of(case, weighted=True, scale=None, network=None):
     rng, m = case.rng, case.n_outputs
     w = rng.integers(1, 4, case.n_samples) if weighted else np.ones(case.n_samples)
     scale = np.ones(m) if scale is None else scale
     e = rng.normal(size=(m, case.n_samples)) / scale[:, None]
-    return Rows(case.X, e, w.astype(float), scale)
+    return rows_with(network or case.network, case.X, e, w.astype(float), scale)
+
+
+def leverage(information):
+    return np.concatenate([H for _, H in information.rowwise()])
 
 
 def dense(case, X=None):
@@ -43,13 +48,13 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
     m = case.n_outputs
     n_free = network.n_intercepts if free == "intercepts" else m
     penalty = Penalty(1e-2, n_free)
-    information = route.reduce_rows(network, rows).penalise(penalty)
+    information = route.reduce_rows(rows).penalise(penalty)
 
     J = dense(case)
     Lambda = penalty.apply(np.ones(J.shape[2]))
     inverse = dense_inverse(J, rows.weight, Lambda)
-    close(information.leverage(), np.einsum("nkp,pq,nlq->nkl", J, inverse, J))
-    g = np.einsum("n,nkp,kn->p", rows.weight, J, rows.residuals)
+    close(leverage(information), np.einsum("nkp,pq,nlq->nkl", J, inverse, J))
+    g = np.einsum("n,nkp,kn->p", rows.weight, J, rows.chunk().residuals)
     g -= Lambda * packed(network)
     step = information.step()
     close(J @ step, J @ (inverse @ g), 1e-7)
@@ -88,10 +93,9 @@ def test_routes_agree(case):
     for n_free in (case.network.n_intercepts, case.n_outputs):
         penalty = Penalty(1e-2, n_free)
         one, two = (
-            route.reduce_rows(case.network, rows).penalise(penalty)
-            for route in ROUTES.values()
+            route.reduce_rows(rows).penalise(penalty) for route in ROUTES.values()
         )
-        close(one.leverage(), two.leverage())
+        close(leverage(one), leverage(two))
         assert one.span.basis.shape == two.span.basis.shape
         query = _jacobian.factors(case.network, case.rng.normal(size=(9, 3)) * 2)
         v, w = (
@@ -113,8 +117,8 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
     inside = _jacobian.factors(network, np.array([[0.0]]))
     outside = _jacobian.factors(network, np.array([[150.0 / W1[0, 0]]]))
     for route in ROUTES.values():
-        rows = rows_of(case)
-        information = route.reduce_rows(network, rows).penalise(
+        rows = rows_of(case, network=network)
+        information = route.reduce_rows(rows).penalise(
             Penalty(0.1, network.n_intercepts)
         )
         posterior = information.posterior(meat_of(np.eye(1), 1.0))
@@ -125,7 +129,7 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
 
 def test_dual_refuses_a_penalty_that_cancels():
     case = Case("tanh", (20,))
-    sums = _dual.reduce_rows(case.network, rows_of(case))
+    sums = _dual.reduce_rows(rows_of(case))
     mean = np.trace(sums.reduced) / len(sums.reduced)
     assert sums.cancels(Penalty(0.9e-9 * mean, 1))
     assert not sums.cancels(Penalty(1.1e-9 * mean, 1))
@@ -135,16 +139,55 @@ def test_reduction_does_not_depend_on_chunks(monkeypatch):
     from sklearn_nnci import _chunks
 
     case = Case("tanh", (4,), n_samples=200)
-    whole = _information.reduce_rows(case.network, rows_of(case)).reduced
+    whole = _information.reduce_rows(rows_of(case)).reduced
     monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
-    parts = _information.reduce_rows(case.network, rows_of(case)).reduced
+    parts = _information.reduce_rows(rows_of(case)).reduced
     np.testing.assert_allclose(parts.T @ parts, whole.T @ whole, atol=1e-10)
     monkeypatch.setattr(_dual, "TILE", 7)
-    small = _dual.reduce_rows(case.network, rows_of(case)).reduced
+    small = _dual.reduce_rows(rows_of(case)).reduced
     monkeypatch.setattr(_dual, "TILE", 512)
     np.testing.assert_allclose(
-        small, _dual.reduce_rows(case.network, rows_of(case)).reduced, rtol=1e-13
+        small, _dual.reduce_rows(rows_of(case)).reduced, rtol=1e-13
     )
+
+
+def tall(hidden, activation="tanh", n=3000):
+    case = Case(activation, hidden, n_samples=n)
+    return rows_with(case.network, case.X, case.rng.normal(size=(1, n)))
+
+
+@pytest.mark.parametrize("hidden", [(2,), (4,), (6,)])
+def test_gram_matrix_takes_over_where_it_is_as_good(monkeypatch, hidden):
+    """Its variances are those of the QR, to the bound."""
+    rows, penalty = tall(hidden), Penalty(0.0, 0)
+    query = _jacobian.factors(rows.network, rows.X[:50] * 1.5)
+
+    def variance():
+        information = _information.reduce_rows(rows).penalise(penalty)
+        return information.posterior(meat_of(np.eye(1), 1.0)).variance(query)
+
+    found = variance()
+    assert used_gram(monkeypatch, rows)
+    monkeypatch.setattr(_linalg, "GRAM_ERROR", 0.0)
+    np.testing.assert_allclose(found, variance(), rtol=_linalg.GRAM_ERROR or 1e-8)
+    assert not used_gram(monkeypatch, rows)
+
+
+def used_gram(monkeypatch, rows):
+    calls, dsyrk = [], _linalg.blas.dsyrk
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            _linalg.blas, "dsyrk", lambda *a, **k: calls.append(1) or dsyrk(*a, **k)
+        )
+        _information.reduce_rows(rows)
+    return bool(calls)
+
+
+@pytest.mark.parametrize("activation, hidden", [("relu", (6,)), ("tanh", (40,))])
+def test_gram_matrix_is_not_formed_where_it_would_lose_digits(
+    monkeypatch, activation, hidden
+):
+    assert not used_gram(monkeypatch, tall(hidden, activation))
 
 
 # --------------------------------------------------------------- 60-digit arithmetic
@@ -188,9 +231,9 @@ def test_standard_errors_against_60_digits(strength):
     J = _jacobian.dense(F).T[:, 0]
     assert np.linalg.cond(J) >= 1e7
 
-    rows = Rows(X, np.ones((1, 40)), np.ones(40), np.ones(1))
+    rows = rows_with(network, X, np.ones((1, 40)))
     penalty = Penalty(strength, network.n_intercepts)
-    information = _information.reduce_rows(network, rows).penalise(penalty)
+    information = _information.reduce_rows(rows).penalise(penalty)
     se = np.sqrt(information.posterior(meat_of(np.eye(1), 1.0)).variance(F)[0])
 
     with mpmath.workdps(60):
@@ -228,8 +271,8 @@ def test_nist_misra1a():
     b1, b2 = 2.3894212918e2, 5.5015643181e-4
     J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
     e = y - b1 * (1 - np.exp(-b2 * x))
-    rows = Rows(x[:, None], e[None], np.ones(14), np.ones(1))
-    sums = _information.Primal(None, rows, np.column_stack([J, e]))
+    totals = Totals.of(y[:, None], e[None], np.ones(14))
+    sums = _information.Primal(None, totals, np.column_stack([J, e]))
     root = sums.penalise(Penalty(0.0, 0)).root
     s2 = e @ e / 12
     assert np.sqrt(s2) == pytest.approx(1.0187876330e-1, rel=1e-9)
@@ -286,8 +329,8 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     case = Case("tanh", (30,), n_features=2)
     rows = rows_of(case, weighted=False)
     penalty = Penalty(strength, case.network.n_intercepts)
-    information = _information.reduce_rows(case.network, rows).penalise(penalty)
-    h = information.leverage()[:, 0, 0]
+    information = _information.reduce_rows(rows).penalise(penalty)
+    h = leverage(information)[:, 0, 0]
     assert h.min() > 0.0 and h.max() < 1.0 + 1e-6
     J = dense(case)[:, 0]
     Lambda = penalty.apply(np.ones(J.shape[1]))

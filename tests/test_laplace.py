@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from cases import Case
+from cases import Case, rows_with
 
 from sklearn_nnci import _dual, _information, _jacobian
-from sklearn_nnci._rows import Penalty, Rows, meat_of
+from sklearn_nnci._rows import Penalty
+from sklearn_nnci._sums import meat_of
 
 torch = pytest.importorskip("torch")
 laplace = pytest.importorskip("laplace")
@@ -34,11 +35,9 @@ def test_full_ggn_posterior(hidden, n):
     la.fit(torch.utils.data.DataLoader(data, batch_size=n))
     _, expected = la._glm_predictive_distribution(X)
     expected = expected.detach().numpy().ravel()
-    rows = Rows(case.X, np.zeros((1, n)), np.ones(n), np.ones(1))
+    rows = rows_with(case.network, case.X, np.zeros((1, n)))
     F = _jacobian.factors(case.network, case.X)
     for route in (_information, _dual):
-        information = route.reduce_rows(case.network, rows).penalise(
-            Penalty(s**2 * delta, 0)
-        )
+        information = route.reduce_rows(rows).penalise(Penalty(s**2 * delta, 0))
         v = information.posterior(meat_of(s**2 * np.eye(1), s**2)).variance(F)[0]
         np.testing.assert_allclose(v, expected, rtol=1e-10)

@@ -165,10 +165,36 @@ def test_too_much_memory_is_refused_before_it_is_spent(monkeypatch):
 
     monkeypatch.setattr(_fits, "MAX_BYTES", 2**10)
     X, y = sine_data(n=60)
-    net, caught = fit_warns(X, y, **HEALTHY)
+    net, caught = fit_warns(X, y, **HEALTHY, covariance="least_squares")
     assert [w.category for w in caught] == [exceptions.InferenceUnavailableWarning]
     with pytest.raises(ValueError, match="GiB"):
         net.predict(X, return_ci=True)
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
+    monkeypatch, m
+):
+    """J_s'J_s <= J'J: for one penalty and one noise, no variance gets smaller."""
+    from sklearn_nnci import _fits
+
+    X, y = sine_data(n=400)
+    y = np.column_stack([y, -y])[:, :m].squeeze()
+    known = dict(covariance="bayesian", noise=0.01, alpha=0.1, random_state=0)
+    whole, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
+    assert exceptions.RowsLeftOutWarning not in [w.category for w in caught]
+    assert whole.inference_.rows_used == 1.0
+    monkeypatch.setattr(_fits, "MAX_BYTES", 1_000_000)
+    part, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
+    left_out = [w for w in caught if w.category is exceptions.RowsLeftOutWarning]
+    fraction = int(np.sqrt(1_000_000 / 32) / m) / 400
+    assert part.inference_.rows_used == pytest.approx(fraction)
+    assert f"{fraction:.3g}" in str(left_out[0].message)
+    se, wider = (e.get_prediction(X).se_mean for e in (whole, part))
+    assert (wider >= se * (1.0 - 1e-9)).all() and np.mean(wider / se) > 1.05
+    assert part.diagnostics()[-1].verdict == "warning"
+    h = part.influence(X, y).leverage.reshape(400, -1)[:, 0]
+    assert np.isfinite(h).mean() == pytest.approx(fraction)
 
 
 def test_all_warnings_have_one_base_class_that_is_no_user_warning():

@@ -1,0 +1,13 @@
+"""Progress of long passes, where it is wanted and tqdm is installed."""
+
+
+def progress(items, doing, wanted, total=None):
+    """Return the iterable `items`, with a bar named `doing` if that is `wanted`."""
+    if not wanted:
+        return items
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return items
+    # Passes that are over within a second need no bar.
+    return tqdm(items, desc=doing, total=total, delay=1.0, leave=False)

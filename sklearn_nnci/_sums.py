@@ -1,0 +1,191 @@
+"""What rows add up to: all that leaves the place where they lie.
+
+Each record is that of some rows, and has a verb `merge` that makes it that of all:
+chunks of an array and partitions on a cluster are one operation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_nnci import _linalg
+
+# Leverages are known to some 1e-12: closer to 1 they are 1.
+ALONE = 1e-10
+# Leverage that leave-one-out noise is allowed to see: uncapped, it explodes.
+LEVERAGE_CAP = 0.9
+
+
+class Totals(NamedTuple):
+    """Counts and second moments of rows of m outputs."""
+
+    n_rows: int
+    """Rows of positive weight."""
+    weight: float
+    """n = sum w."""
+    mean: np.ndarray
+    """Weighted mean of y, (m,)."""
+    squares: np.ndarray
+    """sum w (y - mean)^2, (m,)."""
+    rss: np.ndarray
+    """sum w e e', (m, m)."""
+
+    @classmethod
+    def none(cls, m):
+        """Return those of no rows."""
+        return cls(0, 0.0, np.zeros(m), np.zeros(m), np.zeros((m, m)))
+
+    @classmethod
+    def of(cls, y, e, w):
+        """Return those of targets `y` (k, m), residuals `e` (m, k), weights `w`."""
+        n = w.sum()
+        mean = w @ y / n if n > 0.0 else np.zeros(y.shape[1])
+        return cls(len(w), float(n), mean, w @ (y - mean) ** 2, (e * w) @ e.T)
+
+    @property
+    def spread(self):
+        """Standard deviation of y, (m,)."""
+        return np.sqrt(self.squares / self.weight)
+
+    def merge(self, other):
+        """Return those of both (Chan, Golub & LeVeque 1983)."""
+        n = self.weight + other.weight
+        share = other.weight / n if n > 0.0 else 0.0
+        apart = other.mean - self.mean
+        return Totals(
+            self.n_rows + other.n_rows,
+            n,
+            self.mean + share * apart,
+            self.squares + other.squares + self.weight * share * apart**2,
+            self.rss + other.rss,
+        )
+
+
+class Triangle(NamedTuple):
+    """M (k, c) with M'M = the sum over rows of products: square, or fewer rows."""
+
+    factor: np.ndarray
+
+    def merge(self, other):
+        """Return that of both, by the QR of one above the other."""
+        (k, c), more = self.factor.shape, len(other.factor)
+        if k + more <= c:
+            return Triangle(np.vstack([self.factor, other.factor]))
+        R = np.zeros((c, c), order="F")
+        for part in (self.factor, other.factor):
+            R = _linalg.absorb(R, np.array(part.T, order="C"))
+        return Triangle(R)
+
+
+class FirstPass(NamedTuple):
+    """What is known of rows before A is factored."""
+
+    totals: Totals
+    triangle: Triangle
+    """Of [J e], rows weighted by sqrt(w)."""
+
+    def merge(self, other):
+        """Return that of both."""
+        return FirstPass(
+            self.totals.merge(other.totals), self.triangle.merge(other.triangle)
+        )
+
+
+class Leverages(NamedTuple):
+    """What is known of rows after A was factored; l_i are leave-one-out residuals."""
+
+    edf: np.ndarray
+    """sum w_i (H_ii)_kk, (m,)."""
+    largest: float
+    """Largest eigenvalue of any H_ii."""
+    rss: np.ndarray
+    """sum w e e', (m, m)."""
+    press: np.ndarray
+    """sum w l l', (m, m)."""
+    capped: np.ndarray
+    """The same, leverages capped at `LEVERAGE_CAP`."""
+
+    @classmethod
+    def none(cls, m):
+        """Return those of no rows."""
+        return cls(np.zeros(m), 0.0, *np.zeros((3, m, m)))
+
+    @classmethod
+    def of(cls, e, H, w):
+        """Return those of residuals `e` (m, k), leverages `H` (k, m, m), weights."""
+        loo, capped = (leave_one_out(e, H, cap) for cap in (None, LEVERAGE_CAP))
+        largest = np.linalg.eigvalsh(H).max() if H.shape[1] > 1 else H.max(initial=0.0)
+        products = ((r * w) @ r.T for r in (e, loo, capped))
+        return cls(np.einsum("n,nkk->k", w, H), float(largest), *products)
+
+    def merge(self, other):
+        """Return those of both."""
+        sums = (one + two for one, two in zip(self[2:], other[2:], strict=True))
+        return Leverages(self.edf + other.edf, max(self.largest, other.largest), *sums)
+
+
+class Meat(NamedTuple):
+    """What lies inside A^+ (sum_i w_i J_i' M_i M_i' J_i + prior Lambda) A^+."""
+
+    mix: np.ndarray
+    """M_i, (m, c, 1 or n), in units of the scaled outputs."""
+    prior: float
+
+    @property
+    def plain(self):
+        """Whether this is s^2 A^+, with M = s I and prior = s^2."""
+        m, c, n = self.mix.shape
+        root = np.sqrt(self.prior) * np.eye(m)[:, :, None]
+        return c == m and n == 1 and np.array_equal(self.mix, root)
+
+    def at(self, e, H):
+        """Return itself: this noise does not depend on the rows."""
+        return self
+
+
+class Robust(NamedTuple):
+    """The meat of HC0 .. HC3: M_i = (I - H_ii)^-power e_i, no prior."""
+
+    power: float
+    inflation: np.ndarray
+    """Factor of e, (m,): sqrt(n / dof) for HC1, else 1."""
+
+    @property
+    def plain(self):
+        """Whether this is s^2 A^+: never."""
+        return False
+
+    @property
+    def prior(self):
+        """Nothing is added to the rows."""
+        return 0.0
+
+    def at(self, e, H):
+        """Return the `Meat` of rows; a leverage of 1 leaves it infinite."""
+        e = e * self.inflation[:, None]
+        if self.power > 0.0:
+            e = leave_one_out(e, H, power=self.power)
+        return Meat(e[:, None, :], 0.0)
+
+
+def meat_of(Sigma, prior):
+    """Return the `Meat` of a noise of covariance `Sigma` (m, m), M M' = Sigma."""
+    values, V = np.linalg.eigh(Sigma)
+    if np.array_equal(Sigma, Sigma[0, 0] * np.eye(len(Sigma))):
+        V = np.eye(len(Sigma))
+    return Meat((V * np.sqrt(np.maximum(values, 0.0)))[:, :, None], float(prior))
+
+
+def leave_one_out(e, H, cap=None, power=1.0):
+    """Return the leave-one-out residuals ``(I - H_ii)^-power e_i``, (m, n).
+
+    `e` is (m, n), `H` the (n, m, m) leverage of one copy of each row. A row whose
+    leverage is 1 is fitted by itself alone: its residual is infinite. `cap` bounds
+    the eigenvalues of H_ii.
+    """
+    # eigh is slow on many matrices of one entry
+    h, V = np.linalg.eigh(H) if H.shape[1] > 1 else (H[:, :, 0], np.ones_like(H))
+    room = 1.0 - (h if cap is None else np.minimum(h, cap))
+    alone = room <= ALONE
+    rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room) ** power
+    return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))
