@@ -17,4 +17,5 @@ def row_slices(n_rows, bytes_per_row):
     """
     buffer = min(BUFFER_BYTES, get_config()["working_memory"] * 2**20)
     size = np.clip(buffer // max(1, bytes_per_row), FEWEST_ROWS, MOST_ROWS)
-    yield from gen_batches(n_rows, int(size))
+    if n_rows:
+        yield from gen_batches(n_rows, int(size))

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_nnci import _moments, _network, _training, exceptions
+from sklearn_nnci import _dask, _moments, _network, _training, exceptions
 from sklearn_nnci._covariance import Report, Validation, infer
 from sklearn_nnci._diagnostics import checks
 from sklearn_nnci._rows import InferenceUnavailable
@@ -60,9 +60,24 @@ class InferenceMixin:
             raise ValueError(
                 "covariance=None has no inference. Try set_params(covariance='auto')."
             )
+        if _dask.is_dask(X):
+            self._infer_rows(*self._partitions(X, y, sample_weight))
+            return self
         X, y, random_state = self._checked_data(X, y)
         self._infer(X, y, sample_weight, random_state)
         return self
+
+    def _partitions(self, X, y, sample_weight):
+        """Return (`Partitions`, None, lambda) of dask arrays."""
+        rows, n_trained = _dask.partitions(
+            self._network(), X, y, sample_weight, self.loss, self.verbose
+        )
+        if self.early_stopping:
+            self._warn_held_out()
+        return rows, None, self._strength(n_trained)
+
+    def _strength(self, n_trained):
+        return _training.strength(self.solver, self.alpha, self.batch_size, n_trained)
 
     def _checked_data(self, X, y):
         """Return X, y (n, m) and the random state at which early stopping split."""
@@ -135,11 +150,14 @@ class InferenceMixin:
 
     def _infer(self, X, y, sample_weight, random_state):
         """Set the inference from validated X (n, d) and y (n, m)."""
+        self._infer_rows(*self._problem(X, y, sample_weight, random_state))
+
+    def _infer_rows(self, rows, validation, strength):
+        """Set the inference from training rows, wherever they are."""
         if self.loss == "poisson" and self.covariance == "evidence":
             raise InferenceUnavailable(
                 "covariance='evidence' is for squared errors. Try 'bayesian' or 'auto'."
             )
-        rows, validation, strength = self._problem(X, y, sample_weight, random_state)
         with np.errstate(over="ignore", invalid="ignore"):
             inference = infer(
                 rows,
@@ -157,7 +175,7 @@ class InferenceMixin:
         self._inference["checks"] = [tuple(check) for check in found]
         for check in raised:
             kind = getattr(exceptions, check.warning)
-            warnings.warn(check.advice, kind, stacklevel=3)
+            warnings.warn(check.advice, kind, stacklevel=4)
 
     def _problem(self, X, y, sample_weight, random_state):
         """Return (training `Rows`, `Validation` or None, lambda)."""
@@ -173,10 +191,7 @@ class InferenceMixin:
             chunk = rows(held_out).chunk()
             validation = Validation(chunk.residuals, chunk.weight, held_out)
         n_trained = X.shape[0] if train is None else len(train)
-        strength = _training.strength(
-            self.solver, self.alpha, self.batch_size, n_trained
-        )
-        return trained, validation, strength
+        return trained, validation, self._strength(n_trained)
 
     def _split(self, X, y, w, random_state):
         """Return the indices of the rows that trained, and of those held out.
@@ -197,14 +212,18 @@ class InferenceMixin:
             best_score,
         )
         if not split:
-            warnings.warn(
-                "The rows that early stopping held out could not be recovered: all "
-                "rows are taken as training rows. Try fit with an integer "
-                "random_state and no warm_start, on these data.",
-                exceptions.HeldOutRowsWarning,
-                stacklevel=4,
-            )
+            self._warn_held_out()
         return split or everything
+
+    @staticmethod
+    def _warn_held_out():
+        warnings.warn(
+            "The rows that early stopping held out could not be recovered: all rows "
+            "are taken as training rows. Try fit with an integer random_state and no "
+            "warm_start, on these data.",
+            exceptions.HeldOutRowsWarning,
+            stacklevel=5,
+        )
 
     def _network(self, coefs=None, intercepts=None):
         """Return the fitted weights, or those given, if they fit together."""

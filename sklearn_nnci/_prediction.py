@@ -4,9 +4,9 @@ import functools
 import warnings
 
 import numpy as np
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_nnci import _moments, exceptions
+from sklearn_nnci import _dask, _moments, exceptions
 from sklearn_nnci._inference import InferenceMixin
 from sklearn_nnci._intervals import Prediction, check_levels
 from sklearn_nnci._network import FLOATS
@@ -78,6 +78,8 @@ class PredictionMixin(InferenceMixin):
         flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
                      return_cov=return_cov)  # fmt: skip
         asked = [name for name, flag in flags.items() if flag]
+        if _dask.is_dask(X):
+            return self._predict_lazily(X, asked, confidence_level, simultaneous)
         if not asked:
             return super().predict(X)
         if len(asked) > 1:
@@ -96,6 +98,23 @@ class PredictionMixin(InferenceMixin):
             levels, obs=bool(return_pi), simultaneous=simultaneous
         )
         return prediction.mean, interval
+
+    def _predict_lazily(self, X, asked, confidence_level, simultaneous):
+        """Return `predict` of a dask array, partition by partition."""
+        if simultaneous is not None or "return_cov" in asked:
+            raise ValueError(
+                "simultaneous and return_cov relate all rows of a call to each other, "
+                "and partitions are predicted one by one. Try them on an array."
+            )
+        levels = check_levels(confidence_level)
+        flags = dict.fromkeys(asked, True) | (
+            dict(confidence_level=levels.tolist()) if asked else {}
+        )
+        check_is_fitted(self)
+        if asked:
+            self._with_inference()
+        shape = () if self.n_outputs_ == 1 else (self.n_outputs_,)
+        return _dask.predict(self, X, shape, flags)
 
     def get_prediction(self, X):
         """Return predictions with their standard errors, intervals and a table.

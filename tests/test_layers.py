@@ -25,7 +25,7 @@ FLOORS = [
     {"_information"},
     {"_fits", "_diagnostics"},
     {"_covariance", "_training", "_influence", "_polish"},
-    {"_intervals", "_moments"},
+    {"_intervals", "_moments", "_dask"},
     {"_inference"},
     {"_prediction"},
     {"_starts"},

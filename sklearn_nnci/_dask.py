@@ -1,0 +1,272 @@
+"""Rows that lie in partitions: dask arrays, chunked along rows.
+
+A pass over the rows is a task per partition, run where the partition lies, and a tree
+of merges: what travels are the network, a root of A^-1 and sums, nothing of the number
+of rows. Tasks are pure, so that those of a worker that dies are run again elsewhere.
+dask is imported only where it is there already: by its own arrays.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array
+
+from sklearn_nnci import _training
+from sklearn_nnci._network import FLOATS, Network
+from sklearn_nnci._rows import InferenceUnavailable, Rows
+
+# How many partial results one task merges.
+FAN_IN = 8
+
+
+def is_dask(X):
+    """Return whether `X` is a dask collection."""
+    return hasattr(X, "__dask_graph__")
+
+
+class Part(NamedTuple):
+    """How to make `Rows` of one partition, wherever it is."""
+
+    network: Network
+    scale: np.ndarray
+    loss: str
+
+    def rows(self, X, y, w):
+        """Return the `Rows` of a partition, which may be empty."""
+        n, m = X.shape[0], self.network.n_outputs
+        X = check_array(X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=0)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=0)
+        if len(y) != n or y.size != n * m or (w is not None and len(w) != n):
+            lengths = (n, y.shape, "none" if w is None else len(w))
+            raise ValueError(
+                "Partitions of X, y and sample_weight differ in length, or y in its "
+                f"outputs: got {lengths}, for a network of {m} outputs. Try rechunk."
+            )
+        w = _training.weights(w, X) if n else np.ones(0)
+        rows = _training.training_rows(self.network, X, y.reshape(n, m), w, self.loss)
+        return rows.rescaled(self.scale)
+
+
+class Partitions(NamedTuple):
+    """Rows in several places, with the verbs of `Rows` that need no single place."""
+
+    part: Part
+    blocks: tuple
+    """Triples of delayed X, y and weights, or None."""
+    sizes: np.ndarray
+    """Rows of positive weight in each."""
+    verbose: bool
+
+    @property
+    def network(self):
+        """The network that gave J."""
+        return self.part.network
+
+    @property
+    def scale(self):
+        """Units of the outputs, (m,)."""
+        return self.part.scale
+
+    @property
+    def size(self):
+        """How many rows these are."""
+        return int(self.sizes.sum())
+
+    def rescaled(self, scale):
+        """Return the same rows with output k in units of ``scale[k]``."""
+        return self._replace(part=self.part._replace(scale=scale))
+
+    def sample(self, chosen):
+        """Return those rows, by their sorted numbers, in one place."""
+        ends = np.cumsum(self.sizes)
+        cuts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+        return self._gathered(
+            [cut - start for cut, start in zip(cuts, ends - self.sizes, strict=True)]
+        )
+
+    def gather(self):
+        """Return all rows, in one place."""
+        return self._gathered([slice(None)] * len(self.blocks))
+
+    def reduce(self, task, *args):
+        """Return ``task(rows, *args)`` of all rows, its results merged."""
+        from dask import delayed
+
+        values = self._map(task, [args] * len(self.blocks))
+        while len(values) > 1:
+            values = [
+                delayed(_merged)(values[k : k + FAN_IN])
+                for k in range(0, len(values), FAN_IN)
+            ]
+        return _compute(values, self.verbose)[0]
+
+    def _map(self, task, arguments):
+        """Return a delayed ``task(rows, *args)`` for each partition."""
+        from dask import delayed
+
+        run, part, shared = delayed(_run), delayed(self.part), {}
+        values = []
+        for block, args in zip(self.blocks, arguments, strict=True):
+            # What tasks share is one node of the graph: it travels once per worker.
+            nodes = (shared.setdefault(id(a), delayed(a)) for a in args)
+            values.append(run(part, block, task, *nodes))
+        return values
+
+    def _gathered(self, taken):
+        arrays = self._map(Rows.arrays, [(one,) for one in taken])
+        X, y, w = zip(*_compute(arrays, self.verbose), strict=True)
+        X = sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.vstack(X)
+        y, w = np.concatenate(y), np.concatenate(w)
+        return Rows(
+            self.network, X, y, w, self.scale, self.part.loss, verbose=self.verbose
+        )
+
+
+def partitions(network, X, y, sample_weight, loss, verbose):
+    """Return (`Partitions`, number of rows) of dask arrays; y may be any array."""
+    from dask import delayed
+
+    X, others = _aligned(X, y, sample_weight, network)
+    columns = [
+        [None] * X.numblocks[0] if a is None else list(a.to_delayed().ravel())
+        for a in (X, *others)
+    ]
+    blocks = tuple(zip(*columns, strict=True))
+    if sample_weight is None and not np.isnan(X.chunks[0]).any():
+        counts = np.array([X.chunks[0], X.chunks[0]])
+    else:
+        sizes = [delayed(_sizes)(X, w) for X, _, w in blocks]
+        counts = np.array(_compute(sizes, verbose=False)).T
+    if not counts[1].sum():
+        raise InferenceUnavailable("No training row has a positive sample_weight.")
+    part = Part(network, np.ones(network.n_outputs), loss)
+    return Partitions(part, blocks, counts[1], bool(verbose)), int(counts[0].sum())
+
+
+def _aligned(X, y, sample_weight, network):
+    """Return X, (y, sample_weight) as dask arrays whose partitions go together."""
+    import dask.array as da
+
+    X, d = _features(X), len(network.coefs[0])
+    if X.shape[1] != d:
+        raise ValueError(f"X has {X.shape[1]} features, but the network expects {d}.")
+    others = []
+    for name, a in (("y", y), ("sample_weight", sample_weight)):
+        if a is not None and not isinstance(a, da.Array):
+            a = da.from_array(np.asarray(a))
+        if a is not None and a.ndim == 2:
+            a = a.rechunk({1: -1})
+        if a is not None and a.chunks[0] != X.chunks[0]:
+            a = _like_chunks(a, X, name)
+        others.append(a)
+    return X, others
+
+
+def _like_chunks(a, X, name):
+    """Return `a` chunked along rows as `X`; unknown sizes are compared later."""
+    if np.isnan([*X.chunks[0], *a.chunks[0]]).any():
+        if a.numblocks[0] == X.numblocks[0]:
+            return a
+        raise ValueError(
+            f"X has {X.numblocks[0]} partitions and {name} {a.numblocks[0]}, of "
+            "unknown lengths. Try X.compute_chunk_sizes(), and the same for the other."
+        )
+    if a.shape[0] != X.shape[0]:
+        raise ValueError(f"X has {X.shape[0]} rows and {name} {a.shape[0]}.")
+    return a.rechunk({0: X.chunks[0]})
+
+
+def _features(X):
+    """Return `X` as a dask array of whole rows."""
+    import dask.array as da
+
+    if not isinstance(X, da.Array) or X.ndim != 2:
+        raise ValueError(
+            f"X must be an array or a two-dimensional dask array, got {type(X)}. Of a "
+            "dask DataFrame, take X.to_dask_array(lengths=True)."
+        )
+    return X.rechunk({1: -1})
+
+
+def _run(part, block, task, *args):
+    return task(part.rows(*block), *args)
+
+
+def _sizes(X, w):
+    return X.shape[0], X.shape[0] if w is None else int(np.sum(np.asarray(w) > 0.0))
+
+
+def _merged(values):
+    return functools.reduce(lambda one, other: one.merge(other), values)
+
+
+def _compute(values, verbose):
+    """Return the values of delayed objects, by dask's scheduler in use."""
+    import dask
+
+    if not verbose:
+        return dask.compute(*values)
+    try:
+        from distributed import get_client, progress
+
+        client = get_client()
+    except (ImportError, ValueError):  # not on a cluster
+        try:
+            from tqdm.dask import TqdmCallback
+        except ImportError:
+            return dask.compute(*values)
+        with TqdmCallback(leave=False):
+            return dask.compute(*values)
+    futures = client.compute(values)
+    progress(futures)
+    return client.gather(futures)
+
+
+def predict(network, X, shape, flags):
+    """Return what ``network.predict(X, **flags)`` does, as lazy dask arrays.
+
+    `shape` is (m,), or () for one output; each partition is predicted once.
+    """
+    from dask import delayed
+
+    X, m = _features(X), int(np.prod(shape))
+    tails = _tails(shape, flags)
+    width = m + sum(int(np.prod(tail)) for tail in tails[1:])
+    packed = X.map_blocks(
+        _packed, delayed(network), flags, width, dtype=float,
+        chunks=(X.chunks[0], (width,)), meta=np.empty((0, 0)),
+    )  # fmt: skip
+    ends = np.cumsum([int(np.prod(tail)) for tail in tails])
+    parts = [
+        _taken(packed, end - int(np.prod(tail)), end, tail)
+        for tail, end in zip(tails, ends, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _taken(packed, start, stop, tail):
+    """Return columns of the dask array `packed` (n, width) as (n, *tail)."""
+    return packed.map_blocks(
+        lambda block: block[:, start:stop].reshape(-1, *tail), dtype=float,
+        chunks=(packed.chunks[0], *((size,) for size in tail)), drop_axis=1,
+        new_axis=list(range(1, 1 + len(tail))) or None,
+        meta=np.empty((0,) * (1 + len(tail))),
+    )  # fmt: skip
+
+
+def _tails(shape, flags):
+    """Return the shapes, without rows, of what predict returns."""
+    if flags.get("return_ci") or flags.get("return_pi"):
+        return [shape, (*shape, 2, *np.shape(flags["confidence_level"]))]
+    return [shape, shape] if flags.get("return_std") else [shape]
+
+
+def _packed(X, network, flags, width):
+    """Return the columns of y and of what goes with it, side by side."""
+    if not len(X):
+        return np.empty((0, width))
+    found = network.predict(X, **flags)
+    found = found if isinstance(found, tuple) else (found,)
+    return np.hstack([a.reshape(len(X), -1) for a in found])
