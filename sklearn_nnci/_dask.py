@@ -7,6 +7,7 @@ dask is imported only where it is there already: by its own arrays.
 """
 
 import functools
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ class Part(NamedTuple):
             lengths = (n, y.shape, "none" if w is None else len(w))
             raise ValueError(
                 "Partitions of X, y and sample_weight differ in length, or y in its "
-                f"outputs: got {lengths}, for a network of {m} outputs. Try rechunk."
+                f"outputs: got {lengths}, for a network of {m} outputs. Try "
+                "compute_chunk_sizes() of each, and rechunk."
             )
         w = _training.weights(w, X) if n else np.ones(0)
         rows = _training.training_rows(self.network, X, y.reshape(n, m), w, self.loss)
@@ -149,19 +151,31 @@ def _aligned(X, y, sample_weight, network):
     """Return X, (y, sample_weight) as dask arrays whose partitions go together."""
     import dask.array as da
 
-    X, d = _features(X), len(network.coefs[0])
-    if X.shape[1] != d:
-        raise ValueError(f"X has {X.shape[1]} features, but the network expects {d}.")
-    others = []
+    X, others = _features(X, len(network.coefs[0])), []
+    if isinstance(sample_weight, Real):
+        sample_weight = X.map_blocks(_filled, sample_weight, drop_axis=1, dtype=float)
     for name, a in (("y", y), ("sample_weight", sample_weight)):
         if a is not None and not isinstance(a, da.Array):
-            a = da.from_array(np.asarray(a))
+            known = hasattr(a, "to_dask_array")
+            a = a.to_dask_array() if known else da.from_array(np.asarray(a))
+        if name == "y":
+            _check_outputs(a, network.n_outputs)
         if a is not None and a.ndim == 2:
             a = a.rechunk({1: -1})
         if a is not None and a.chunks[0] != X.chunks[0]:
             a = _like_chunks(a, X, name)
         others.append(a)
     return X, others
+
+
+def _check_outputs(y, m):
+    got = y.shape[1] if y.ndim == 2 else 1
+    if got != m:
+        raise ValueError(f"y has {got} outputs, but the network has {m}.")
+
+
+def _filled(X, value):
+    return np.full(X.shape[0], float(value))
 
 
 def _like_chunks(a, X, name):
@@ -178,8 +192,8 @@ def _like_chunks(a, X, name):
     return a.rechunk({0: X.chunks[0]})
 
 
-def _features(X):
-    """Return `X` as a dask array of whole rows."""
+def _features(X, d):
+    """Return `X` as a dask array of whole rows, of `d` features."""
     import dask.array as da
 
     if not isinstance(X, da.Array) or X.ndim != 2:
@@ -187,6 +201,8 @@ def _features(X):
             f"X must be an array or a two-dimensional dask array, got {type(X)}. Of a "
             "dask DataFrame, take X.to_dask_array(lengths=True)."
         )
+    if X.shape[1] != d:
+        raise ValueError(f"X has {X.shape[1]} features, but the network expects {d}.")
     return X.rechunk({1: -1})
 
 
@@ -206,8 +222,16 @@ def _compute(values, verbose):
     """Return the values of delayed objects, by dask's scheduler in use."""
     import dask
 
-    if not verbose:
-        return dask.compute(*values)
+    # The root of A^-1 is part of the graph, so that it can be sent again when a worker
+    # dies; above p = 1100 distributed calls that large.
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "16GiB"}):
+        return _shown(values) if verbose else dask.compute(*values)
+
+
+def _shown(values):
+    """Return the values of delayed objects, with a bar while they are computed."""
+    import dask
+
     try:
         from distributed import get_client, progress
 
@@ -231,7 +255,7 @@ def predict(network, X, shape, flags):
     """
     from dask import delayed
 
-    X, m = _features(X), int(np.prod(shape))
+    X, m = _features(X, network.n_features_in_), int(np.prod(shape))
     tails = _tails(shape, flags)
     width = m + sum(int(np.prod(tail)) for tail in tails[1:])
     packed = X.map_blocks(
@@ -239,20 +263,23 @@ def predict(network, X, shape, flags):
         chunks=(X.chunks[0], (width,)), meta=np.empty((0, 0)),
     )  # fmt: skip
     ends = np.cumsum([int(np.prod(tail)) for tail in tails])
+    # A network trained in float32 predicts in float32, of float32 rows.
+    narrow = X.dtype == np.float32 and network.coefs_[0].dtype == np.float32
+    dtypes = [np.dtype(np.float32 if narrow else float), np.dtype(float)]
     parts = [
-        _taken(packed, end - int(np.prod(tail)), end, tail)
-        for tail, end in zip(tails, ends, strict=True)
+        _taken(packed, end - int(np.prod(tail)), end, tail, dtype)
+        for tail, end, dtype in zip(tails, ends, dtypes, strict=False)
     ]
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _taken(packed, start, stop, tail):
+def _taken(packed, start, stop, tail, dtype):
     """Return columns of the dask array `packed` (n, width) as (n, *tail)."""
     return packed.map_blocks(
-        lambda block: block[:, start:stop].reshape(-1, *tail), dtype=float,
-        chunks=(packed.chunks[0], *((size,) for size in tail)), drop_axis=1,
-        new_axis=list(range(1, 1 + len(tail))) or None,
-        meta=np.empty((0,) * (1 + len(tail))),
+        lambda block: block[:, start:stop].reshape(-1, *tail).astype(dtype),
+        dtype=dtype, chunks=(packed.chunks[0], *((size,) for size in tail)),
+        drop_axis=1, new_axis=list(range(1, 1 + len(tail))) or None,
+        meta=np.empty((0,) * (1 + len(tail)), dtype),
     )  # fmt: skip
 
 
@@ -265,8 +292,9 @@ def _tails(shape, flags):
 
 def _packed(X, network, flags, width):
     """Return the columns of y and of what goes with it, side by side."""
-    if not len(X):
+    n = X.shape[0]
+    if not n:
         return np.empty((0, width))
     found = network.predict(X, **flags)
     found = found if isinstance(found, tuple) else (found,)
-    return np.hstack([a.reshape(len(X), -1) for a in found])
+    return np.hstack([a.reshape(n, -1) for a in found])
