@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types coverage study jacobian clean
+.PHONY: help demo test check lint types coverage study jacobian cluster scale clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,12 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
 	$(BIN)/python benchmarks/jacobian.py
+
+cluster: .venv/installed  ## train, infer and predict on a cluster of two processes (the example)
+	$(BIN)/python examples/cluster.py
+
+scale: .venv/installed  ## what a cluster costs, and whether it agrees with one machine (minutes)
+	$(BIN)/python benchmarks/cluster.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

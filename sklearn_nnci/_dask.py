@@ -99,7 +99,7 @@ class Partitions(NamedTuple):
         values = self._map(task, [args] * len(self.blocks))
         while len(values) > 1:
             values = [
-                delayed(_merged)(values[k : k + FAN_IN])
+                delayed(_merged)(*values[k : k + FAN_IN])
                 for k in range(0, len(values), FAN_IN)
             ]
         return _compute(values, self.verbose)[0]
@@ -113,7 +113,7 @@ class Partitions(NamedTuple):
         for block, args in zip(self.blocks, arguments, strict=True):
             # What tasks share is one node of the graph: it travels once per worker.
             nodes = (shared.setdefault(id(a), delayed(a)) for a in args)
-            values.append(run(part, block, task, *nodes))
+            values.append(run(task, part, *block, *nodes))
         return values
 
     def _gathered(self, taken):
@@ -206,15 +206,15 @@ def _features(X, d):
     return X.rechunk({1: -1})
 
 
-def _run(part, block, task, *args):
-    return task(part.rows(*block), *args)
+def _run(task, part, X, y, w, *args):
+    return task(part.rows(X, y, w), *args)
 
 
 def _sizes(X, w):
     return X.shape[0], X.shape[0] if w is None else int(np.sum(np.asarray(w) > 0.0))
 
 
-def _merged(values):
+def _merged(*values):
     return functools.reduce(lambda one, other: one.merge(other), values)
 
 

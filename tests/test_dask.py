@@ -97,6 +97,16 @@ def of_unknown_lengths(a, keep):
     return a[da.from_array(keep, chunks=(a.chunks[0],))]
 
 
+class Series:
+    """All that is asked of a dask Series."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def to_dask_array(self):
+        return self.array
+
+
 # Inference.
 
 
@@ -138,7 +148,9 @@ def test_partitions_are_not_the_numbers_they_hold():
         assert_same(net, expected)
 
 
-@pytest.mark.parametrize("kind", ["array", "list", "column", "chunks", "columns"])
+@pytest.mark.parametrize(
+    "kind", ["array", "list", "column", "chunks", "columns", "series"]
+)
 def test_y_and_weights_may_lie_otherwise(kind):
     net, X, y = trained(m=2 if kind == "columns" else 1)
     w = np.random.default_rng(0).uniform(0.0, 2.0, N)
@@ -149,6 +161,7 @@ def test_y_and_weights_may_lie_otherwise(kind):
         "column": lambda: (split(y[:, None], EVEN), split(w, EVEN)),
         "chunks": lambda: (split(y, (250, 50)), split(w, (1, 299))),
         "columns": lambda: (da.from_array(y, chunks=(100, 1)), w),
+        "series": lambda: (Series(split(y, EVEN)), Series(split(w, EVEN))),
     }[kind]()
     assert_same(net.fit_inference(split(X, EVEN), y, w), expected)
 
@@ -469,7 +482,7 @@ def cluster():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "60s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None,
+            n_workers=2, threads_per_worker=1, dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):  # fmt: skip

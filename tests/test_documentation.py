@@ -48,3 +48,15 @@ def test_the_demo_draws_its_picture(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "10-fold cross-validation: 9" in out
     assert str(tmp_path / "picture.png") in out
+
+
+def test_the_cluster_example_finds_its_intervals_hold(capsys):
+    import runpy
+
+    pytest.importorskip("dask.array")
+    demo = runpy.run_path(str(ROOT / "examples" / "cluster.py"))
+    demo["main"](n_rows=20_000, n_test=10_000, partition=4_000)
+    out = capsys.readouterr().out
+    assert "41 parameters, 20,000 rows" in out
+    share = float(re.search(r"([\d.]+)% of 10,000 unseen", out)[1])
+    assert abs(share - 95) < 1.5
