@@ -267,6 +267,15 @@ def test_every_pass_reads_every_partition_once(covariance, passes):
     assert sum(seen) == passes * N
 
 
+def test_graphs_grow_with_the_partitions_not_with_their_square():
+    net, X, y = trained()
+    X, y = (da.concatenate([split(a, (N,))] * 1600) for a in (X, y))
+    rows, _, _ = net._partitions(X, y, None)
+    start = time.process_time()
+    assert len(rows._map(_dask.Rows.arrays, [()] * 1600)) == 1600
+    assert time.process_time() - start < 3.0  # 0.3; quadratic it was 9
+
+
 # Errors.
 
 
