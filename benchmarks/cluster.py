@@ -213,9 +213,9 @@ HEAD = """\
 
 A cluster of {workers} processes of one thread each, on a machine of {cores} cores with
 a load average of {load:.1f} before it began: where that is not near 0, seconds are more
-than need be; core-seconds, of the processor, are little affected. tanh networks of {features} inputs and one hidden layer,
-`covariance="auto"`: two passes over the rows, which are drawn anew in each.
-`python benchmarks/cluster.py` writes this file.
+than need be; core-seconds, of the processor, are less affected. tanh networks of
+{features} inputs and one hidden layer, `covariance="auto"`: two passes over the rows,
+which are drawn anew in each. `python benchmarks/cluster.py` writes this file.
 
 | run | p | rows | rows of a partition | workers | seconds | rows per second, worker and pass | core-seconds | rows per core-second and pass |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -259,7 +259,7 @@ def report(runs, bars, idle, memory_wide, load):
         wide=runs[-1].p,
         memory_wide=" and ".join(f"{m:.0f}" for m in memory_wide),
         billion="\n".join(
-            f"| {p} | {seconds / 3600:.1f} | {seconds / CORES / 60:.0f} minutes |"
+            f"| {p} | {seconds / 3600:.1f} | {seconds / CORES / 60:.2g} minutes |"
             for p, seconds in costs
         ),
     )

@@ -40,7 +40,7 @@ PARTITIONS = {
     "uneven": (7, 200, 93),
     "single rows": (1, 298, 1),
     "empty ones": (0, 150, 0, 0, 150, 0),
-    "more than FAN_IN^2": (4,) * 75,
+    "more than FAN_IN^2": (4,) * 72 + (12,),  # and one left over, twice
 }
 EVEN = PARTITIONS["even"]
 QUERIES = np.random.default_rng(1).uniform(-2.5, 2.5, (40, 2))
@@ -138,6 +138,15 @@ def test_poisson(covariance):
     net, X, y = trained(loss="poisson")
     expected = found(net.set_params(covariance=covariance).fit_inference(X, y))
     assert_same(net.fit_inference(split(X, (0, 120, 180)), y), expected)
+
+
+def test_the_penalty_of_mini_batches_counts_rows_of_no_weight():
+    X, y = sine_data(n=N)
+    w = np.arange(N) % 3
+    net = MLPRegressorCI(hidden_layer_sizes=(4,), random_state=0, max_iter=50)
+    expected = found(net.fit(X, y, w))
+    assert expected["penalty"] == pytest.approx(1e-4 * N / 200)
+    assert_same(net.fit_inference(split(X, EVEN), y, split(w, EVEN)), expected)
 
 
 def test_partitions_are_not_the_numbers_they_hold():
