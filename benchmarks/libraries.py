@@ -1,7 +1,7 @@
 """The same by other libraries, over our time; part of `limits.py`.
 
-- Jacobian of 256 rows: torch.func's ``vmap(grad)`` and jax's, compiled. Theirs stays
-  one array for each layer, which spares them a copy.
+- Jacobian of 256 rows: torch.func's ``vmap(grad)`` and jax's, compiled. Theirs is one
+  array for each layer, which spares a copy; torch also with it, as one matrix.
 - Posterior of a 10-100-1 network from 3000 rows, and 10,000 standard errors, end to
   end: laplace-torch at the same weights, prior and noise.
 - Intervals at 1000 points by a network fitted to 1000 rows, training included: CV+ and
@@ -99,8 +99,11 @@ def jacobian(quick):
         est, X, _ = fitted(p, n_rows=256)
         rivals, J = {}, est.jacobian(X)
         if torch:
-            rivals["torch"] = torch_jacobian(est, X)
-            check_sizes(J, rivals["torch"]().values())
+            rivals["torch"] = by_torch = torch_jacobian(est, X)
+            rivals["torch as one matrix"] = lambda by_torch=by_torch: torch.cat(
+                [block.flatten(1) for block in by_torch().values()], dim=1
+            )
+            check_sizes(J, by_torch().values())
         if jax:
             rivals["jax"] = jax_jacobian(est, X)
             check_sizes(J, jax.tree.leaves(rivals["jax"]()))

@@ -1,8 +1,8 @@
 """How time and memory of inference grow with the rows n and the parameters p.
 
-Each point is the median of fresh processes, as in `memory.py`: inference at a network
-that is trained, and 1000 predictions with intervals. The exponents are slopes of least
-squares lines in logarithms.
+Each point is the median of three fresh processes, as in `memory.py`: inference at a
+network that is trained, and 1000 predictions with intervals. The exponents are slopes
+of least squares lines in logarithms.
 
 - n from 10^4 to 5 10^5 rows at p = 661, the primal route;
 - p from 1.5 10^3 to 10^5 at 1000 rows, the dual route.
@@ -25,8 +25,8 @@ QUERIES = 1000
 ROWS = 10_000, 30_000, 100_000, 250_000, 500_000
 UNITS = 29, 50, 90, 165, 305  # in each of two layers
 POINT = (
-    ("inference", "fit", "s"),
-    (f"{QUERIES} intervals", "predict", "s"),
+    ("time of inference", "fit", "s"),
+    (f"time of {QUERIES} intervals", "predict", "s"),
     ("extra memory", "megabytes", "MB"),
 )
 TEXT = """\
@@ -44,13 +44,9 @@ point; `benchmarks/scaling.py` says how they are measured.
 
 
 def series(cases, turns):
-    """Return {name: medians over processes} of the cases, one value per case."""
+    """Return {name: array (turns, cases)} of what the processes measured."""
     points = [measured(*case, turns=turns) for case in cases]
-    return {
-        name: [point[name][0] if name == "route" else np.median(point[name])
-               for point in points]
-        for name in points[0]
-    }  # fmt: skip
+    return {name: np.array([at[name] for at in points]).T for name in points[0]}
 
 
 def exponent(x, y):
@@ -58,16 +54,21 @@ def exponent(x, y):
     return np.polyfit(np.log(x), np.log(y), 1)[0]
 
 
+def line(axis, x, y, label, **style):
+    """Draw the medians of `y` (turns, points) and tell their slope."""
+    y = np.median(y, axis=0)
+    axis.loglog(x, y, "o-", label=f"{label}, slope {exponent(x, y):.2f}", **style)
+
+
 def draw(panels):
     """Write the picture: time above memory, a column for each of the two series."""
     figure, axes = plt.subplots(2, 2, figsize=(8, 6.4), sharex="col", sharey="row")
     for column, (x, label, title, costs) in zip(axes.T, panels, strict=True):
         time, memory = column
-        for name, what in (("fit", "inference"), ("predict", f"{QUERIES} intervals")):
-            slope = exponent(x, costs[name])
-            time.loglog(x, costs[name], "o-", label=f"{what}, slope {slope:.2f}")
-        slope = exponent(x, costs["megabytes"])
-        memory.loglog(x, costs["megabytes"], "o-C2", label=f"peak, slope {slope:.2f}")
+        line(time, x, costs["fit"], "inference")
+        line(time, x, costs["predict"], f"{QUERIES} intervals")
+        line(memory, x, costs["megabytes"], "peak", color="C2")
+        memory.set_ylim(10, 1000)
         time.set_title(title, fontsize=11)
         memory.set_xlabel(label)
         for axis in column:
@@ -85,22 +86,20 @@ def measure(quick):
     rows, units = (ROWS[:2], UNITS[:2]) if quick else (ROWS, UNITS)
     with_n = series([(n, QUERIES, (20, 30)) for n in rows], turns)
     with_p = series([(1000, QUERIES, (20, h, h)) for h in units], turns)
-    for x, of, costs, bar in (
-        (rows, "n", with_n, "<= 1.05"),
-        (with_p["p"], "p", with_p, ""),
-    ):
-        yield Figure(f"time of inference, exponent in {of}",
-                     [exponent(x, costs["fit"])], bar, "")  # fmt: skip
-        yield Figure(f"extra memory, exponent in {of}",
-                     [exponent(x, costs["megabytes"])], unit="")  # fmt: skip
+    p = with_p["p"][0]
+    for x, of, costs, bar in ((rows, "n", with_n, "<= 1.05"), (p, "p", with_p, "")):
+        for cost, name, _ in POINT[::2]:
+            slopes = [exponent(x, turn) for turn in costs[name]]
+            yield Figure(f"{cost}, exponent in {of}", slopes, bar, unit="")
+            bar = ""
         for i, at in enumerate(x):
-            what = f"{of} = {at:.0f}, {costs['route'][i]}"
+            what = f"{of} = {at:.0f}, {costs['route'][0][i]}"
             for cost, name, unit in POINT:
-                yield Figure(f"{what}: {cost}", [costs[name][i]], unit=unit)
+                yield Figure(f"{what}: {cost}", costs[name][:, i], unit=unit)
     if not quick:
         draw([
             (rows, "rows n", "p = 661, primal", with_n),
-            (with_p["p"], "parameters p", "n = 1000, dual", with_p),
+            (p, "parameters p", "n = 1000, dual", with_p),
         ])  # fmt: skip
 
 
