@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types coverage study jacobian clean
+.PHONY: help demo test check lint types coverage study
+.PHONY: benchmarks jacobian limits memory scaling clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,9 +36,21 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 	$(BIN)/python benchmarks/study.py --jobs 2
 	$(BIN)/python benchmarks/study.py --jobs 2 --rivals
 
+benchmarks: jacobian limits memory scaling  ## every figure of speed and memory (an hour)
+
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
 	$(BIN)/python benchmarks/jacobian.py
+
+limits: .venv/installed  ## speed beside the machine's, the parent's and other libraries'
+	$(BIN)/pip install --quiet laplace-torch mapie jax
+	$(BIN)/python benchmarks/limits.py
+
+memory: .venv/installed  ## memory that inference adds
+	$(BIN)/python benchmarks/memory.py
+
+scaling: .venv/installed  ## time and memory against rows and parameters, and a picture
+	$(BIN)/python benchmarks/scaling.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
