@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types coverage study jacobian cluster scale clean
+.PHONY: help demo test check lint types coverage study
+.PHONY: benchmarks jacobian limits memory scaling cluster workers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,14 +36,26 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 	$(BIN)/python benchmarks/study.py --jobs 2
 	$(BIN)/python benchmarks/study.py --jobs 2 --rivals
 
+benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
+
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
 	$(BIN)/python benchmarks/jacobian.py
 
+limits: .venv/installed  ## speed beside the machine's, the parent's and other libraries'
+	$(BIN)/pip install --quiet laplace-torch mapie jax
+	$(BIN)/python benchmarks/limits.py
+
+memory: .venv/installed  ## memory that inference adds
+	$(BIN)/python benchmarks/memory.py
+
+scaling: .venv/installed  ## time and memory against rows and parameters, and a picture
+	$(BIN)/python benchmarks/scaling.py
+
 cluster: .venv/installed  ## train, infer and predict on a cluster of two processes (the example)
 	$(BIN)/python examples/cluster.py
 
-scale: .venv/installed  ## what a cluster costs, and whether it agrees with one machine (minutes)
+workers: .venv/installed  ## what a cluster costs, and whether it agrees with one machine (minutes)
 	$(BIN)/python benchmarks/cluster.py
 
 clean:  ## remove what the targets made

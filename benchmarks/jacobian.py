@@ -10,23 +10,24 @@ row in long double, which the complex step, without a chain rule, confirms.
 numdifftools, and R with numDeriv, take part if installed.
 """
 
-import os
-
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # R's as well
-
+import argparse
 import subprocess
 import tempfile
-import timeit
-import warnings
 from functools import partial
 from pathlib import Path
-from time import process_time
 
 import numpy as np
-import scipy
-import sklearn
-
-from sklearn_nnci import MLPRegressorCI
+from timing import (
+    RESULTS,
+    Figure,
+    digits,
+    fitted,
+    interleaved,
+    ratios,
+    record,
+    timed,
+    versions,
+)
 
 try:
     import numdifftools
@@ -34,8 +35,7 @@ except ImportError:
     numdifftools = None
     print("Skipped: numdifftools is not installed.")
 
-HERE = Path(__file__).parent
-RSCRIPT = ["Rscript", HERE / "jacobian.R"]
+RSCRIPT = ["Rscript", Path(__file__).parent / "jacobian.R"]
 STEPS = {
     "two-point differences": np.finfo(float).eps ** (1 / 2),
     "central differences": np.finfo(float).eps ** (1 / 3),
@@ -45,24 +45,16 @@ TEXT = """\
 # Analytic against numerical Jacobians
 
 tanh networks 10-10-1 and 10-100-1, 1000 rows, one thread. Time as a multiple of the
-analytic Jacobian's (repeats), and largest error over largest entry ({}-bit reference).
+analytic Jacobian's (turns), and largest error over largest entry ({}-bit reference).
 
 | | time, p = 121 | error | time, p = 1201 | error |
 |---|---:|---:|---:|---:|
 {}
 
-- Time at 256 rows over that of copying as many bytes (31 repeats): {}.
-- {}.
+{}
+
+{}.
 """
-digits = partial(np.format_float_positional, precision=2, fractional=False, trim="-")
-
-
-def fitted(n_inputs, hidden, n_rows):
-    """Return an estimator after short training, and its random rows."""
-    X = np.random.default_rng(0).standard_normal((n_rows, n_inputs))
-    network = {"hidden_layer_sizes": hidden, "activation": "tanh", "random_state": 0}
-    est = MLPRegressorCI(covariance=None, solver="lbfgs", max_iter=30, **network)
-    return est.fit(X, np.sin(X.sum(axis=1))), X
 
 
 def reference(theta, X, h):
@@ -97,16 +89,6 @@ def differences(f, theta, method):
     return np.array(columns).T
 
 
-def timed(function):
-    """Return (CPU seconds of a call, its result); fast functions in batches."""
-    start = process_time()
-    result = function()
-    seconds = process_time() - start
-    if (n := int(0.02 / max(seconds, 1e-6))) > 1:
-        seconds = timeit.timeit(function, timer=process_time, number=n) / n
-    return seconds, result
-
-
 def timed_in_r(method, theta, X, h):
     """Return (CPU seconds of the call in R, Jacobian) of numDeriv."""
     with tempfile.TemporaryDirectory() as directory:
@@ -117,62 +99,74 @@ def timed_in_r(method, theta, X, h):
         return seconds, np.fromfile(Path(directory, "J")).reshape(theta.size, -1).T
 
 
-def interleaved(methods):
-    """Return {name: (median seconds, last result)} of {name: (run, repeats)}."""
-    seconds, results = {name: [] for name in methods}, {}
-    for turn in range(max(repeats for _, repeats in methods.values())):
-        for name, (run, repeats) in methods.items():
-            if turn < repeats:
-                elapsed, results[name] = run()
-                seconds[name].append(elapsed)
-    return {name: (np.median(seconds[name]), results[name]) for name in methods}
-
-
-def against_numerical(h, r):
-    """Return {method: its table cells} for `h` hidden units; `r` is empty without R."""
-    est, X = fitted(10, h, 1000)
+def measured(p, r, quick):
+    """Return {method: (seconds of each turn, error)} of a network 10-h-1."""
+    est, X, _ = fitted(p, n_rows=1000)
+    h = est.hidden_layer_sizes[0]
     theta = np.concatenate([a.ravel() for a in (*est.coefs_, *est.intercepts_)])
     f = partial(outputs, Xt=np.ascontiguousarray(X.T), h=h)
     methods = {"analytic": (partial(timed, partial(est.jacobian, X)), 15)}
     numerical = {name: partial(differences, f, theta, name) for name in STEPS}
-    if numdifftools and h < 100:
+    if numdifftools and p == 121:
         numerical["numdifftools"] = partial(numdifftools.Jacobian(f), theta)
     methods |= {name: (partial(timed, run), 7) for name, run in numerical.items()}
-    for kind, n in [("Richardson", 5 if h < 100 else 1), ("simple", 5)] * len(r):
-        methods[f"R numDeriv, {kind}"] = partial(timed_in_r, kind, theta, X, h), n
-    exact, cells, measured = reference(theta, X, h), {}, interleaved(methods)
-    for name, (seconds, J) in measured.items():
-        ratio = digits(seconds / measured["analytic"][0])
-        error = np.abs(J - exact).max() / np.abs(exact).max()
-        cells[name] = f"{ratio} ({methods[name][1]}) | {error:.1e}"
-    return cells
+    if r:
+        for kind, turns in (("Richardson", 5 if p == 121 else 3), ("simple", 5)):
+            run = partial(timed_in_r, kind, theta, X, h)
+            methods[f"R numDeriv, {kind}"] = run, turns
+    if quick:
+        methods = {name: (run, 1) for name, (run, _) in methods.items()}
+    exact = reference(theta, X, h)
+    return {
+        name: (seconds, np.abs(J - exact).max() / np.abs(exact).max())
+        for name, (seconds, J) in interleaved(methods).items()
+    }
 
 
-def against_copy(n_inputs, hidden):
-    """Return, in words, the time of a Jacobian over that of a copy."""
-    est, X = fitted(n_inputs, hidden, n_rows=256)
-    J = est.jacobian(X)
-    functions = partial(est.jacobian, X), partial(np.copyto, J.copy("K"), J)
-    runs = {function: (partial(timed, function), 31) for function in functions}
-    (analytic, _), (copy, _) = interleaved(runs).values()
-    return f"{digits(analytic / copy)} at p = {J.shape[1]}"
+def cells(results, name):
+    """Return the cells of a method: its time over the analytic one's, and its error."""
+    if name not in results:
+        return "| "
+    seconds, error = results[name]
+    ratio = digits(np.median(ratios(seconds, results["analytic"][0])))
+    return f"{ratio} ({len(seconds)}) | {error:.1e}"
+
+
+def figures(p, results, bar):
+    """Return what numDeriv is worth, with bars."""
+    if "R numDeriv, Richardson" not in results:
+        return []
+    analytic, error = results["analytic"]
+    seconds, worse = results["R numDeriv, Richardson"]
+    what = f"Jacobian by numDeriv, p = {p}"
+    return [
+        Figure(f"{what}, over ours", ratios(seconds, analytic), bar),
+        Figure(f"{what}, digits lost", [np.log10(worse / error)], ">= 8", ""),
+    ]
 
 
 def main():
-    warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
-    modules = [np, scipy, sklearn, *filter(None, [numdifftools])]
-    versions = [f"{module.__name__} {module.__version__}" for module in modules]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    about = "one turn, nothing is written"
+    parser.add_argument("--quick", action="store_true", help=about)
+    quick = parser.parse_args().quick
+    found, r = versions(*filter(None, [numdifftools])), ""
     try:
-        versions.append(subprocess.check_output(RSCRIPT, text=True))
+        r = subprocess.check_output(RSCRIPT, text=True)
+        found += f", {r}"
     except (OSError, subprocess.CalledProcessError):
         print("Skipped: R, as there is no Rscript or no package numDeriv.")
-    left, right = (against_numerical(h, versions[len(modules) :]) for h in (10, 100))
-    rows = [f"| {name} | {left[name]} | {right.get(name, '|')} |" for name in left]
-    copies = [against_copy(*net) for net in [(10, 10), (10, 100), (20, (50, 50))]]
-    lists = "\n".join(rows), ", ".join(copies), ", ".join(versions)
-    text = TEXT.format(np.finfo(np.longdouble).nmant + 1, *lists)
+    left = measured(121, r, quick)
+    right = {} if quick else measured(1201, r, quick)
+    rows = [f"| {name} | {cells(left, name)} | {cells(right, name)} |" for name in left]
+    bars = figures(121, left, ">= 1000") + figures(1201, right, ">= 10000")
+    lines = "\n".join(f"- {one.name}: {one.text}" for one in bars)
+    mantissa = np.finfo(np.longdouble).nmant + 1
+    text = TEXT.format(mantissa, "\n".join(rows), lines, found)
     print(text)
-    (HERE / "results" / "jacobian.md").write_text(text)
+    if not quick:
+        (RESULTS / "jacobian.md").write_text(text)
+        record(bars)
 
 
 if __name__ == "__main__":

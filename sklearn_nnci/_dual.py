@@ -72,9 +72,11 @@ class Dual(NamedTuple):
         )
 
     def gram(self, n_free):
-        """Return the Gram matrix over all but the last `n_free` parameters."""
+        """Return the Gram matrix over all but the last `n_free` parameters, anew."""
         B = self.columns(self.network.n_intercepts)[:, : -n_free or None]
-        return self.reduced + B @ B.T if B.size else self.reduced.copy()
+        K = B @ B.T
+        K += self.reduced
+        return K.T  # symmetric, and now in the order that LAPACK overwrites
 
     def columns(self, n_free):
         """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
@@ -82,11 +84,10 @@ class Dual(NamedTuple):
 
     def rank(self):
         """Return rank J, from the pivots of J J'."""
-        q = self.network.n_intercepts
-        B = self.columns(q)
-        K = self.reduced + B @ B.T
+        K = self.gram(0)
         tolerance = np.finfo(float).eps * max(len(K), self.network.n_parameters)
-        return int(lapack.dpstrf(K, tol=tolerance * K.diagonal().max())[2])
+        tolerance *= K.diagonal().max()
+        return int(lapack.dpstrf(K, tol=tolerance, overwrite_a=1)[2])
 
     def spectrum_parts(self, n_free):
         """Return (K, O, t) of the linearised model; see `Primal.spectrum_parts`."""
@@ -106,7 +107,7 @@ class Dual(NamedTuple):
         V.flat[:: len(V) + 1] += 1.0
         condition = float(np.sqrt(linalg.norm(V, 1)))  # lambda bounds A from below
         C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
-        inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
+        inverse = np.ascontiguousarray(lapack.dtrtri(C, lower=1, overwrite_c=1)[0])
         B = self.columns(penalty.n_free)
         span = _linalg.span_of(B, len(B))
         G = _linalg.times(inverse, span.restrict(B))

@@ -32,11 +32,13 @@ class InferenceMixin:
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, dask array} of shape (n_samples, n_features)
             The rows that the network was trained on, after `partial_fit` for example
             those of all calls. With ``early_stopping=True`` and an integer
             `random_state`, the data given to `fit`: the rows it held out are recovered.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            They are read in chunks, and may lie on disk (`numpy.memmap`). The
+            partitions of a dask array are reduced where they lie.
+        y : {array-like, dask array} of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`.

@@ -57,8 +57,7 @@ class Primal(NamedTuple):
 
     def rank(self):
         """Return rank J."""
-        values = linalg.svdvals(self.J, check_finite=False)
-        return _linalg.rank_of(values, (self.n_rows, self.J.shape[1]))
+        return _linalg.rank(self.J, self.n_rows)
 
     def spectrum_parts(self, penalty_free):
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
@@ -78,10 +77,10 @@ class Primal(NamedTuple):
             span = _linalg.span_of(self.J, self.n_rows)
             root = span.basis / span.values[:, None]
             spread = span.values[[0, -1]] if len(span.values) else np.ones(2)
-            condition = float(spread[0] / spread[1])
+            root, condition = _linalg.lower(root), float(spread[0] / spread[1])
         else:
             span, root, condition = self._ridge(penalty)
-        return PrimalInformation(self, penalty, _linalg.lower(root), span, condition)
+        return PrimalInformation(self, penalty, root, span, condition)
 
     def _ridge(self, penalty):
         """Return (span, root, condition) for lambda > 0.
@@ -93,16 +92,18 @@ class Primal(NamedTuple):
         p, n_free = self.J.shape[1], penalty.n_free
         R = np.zeros((p, p), order="F")
         R[np.arange(p - n_free), np.arange(p - n_free)] = np.sqrt(penalty.strength)
-        R = _linalg.absorb(R, np.array(self.J.T, order="C"))
+        triangular = len(self.reduced) == p + 1
+        rows = np.array(self.J[:p].T, order="C")
+        R = _linalg.absorb(R, rows, triangular)
         span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
         if not span.full:
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
             R = linalg.qr(R, mode="r")[0][: R.shape[1]]
         condition = 1.0 / lapack.dtrcon(np.asfortranarray(R))[0]
-        root = _linalg.root_of_inverse(R)
+        root = np.ascontiguousarray(_linalg.root_of_inverse(R))
         if not span.full:
             head, tail = root[:, : p - n_free], root[:, p - n_free :]
-            root = np.hstack([head, tail @ span.basis])
+            root = _linalg.lower(np.hstack([head, tail @ span.basis]))
         return span, root, condition
 
 
@@ -196,7 +197,8 @@ def _with_leverage(rows, root):
         if m == 1:
             yield chunk, _linalg.squared_norms(root, block[:-1])[:, None, None]
         else:
-            u = _linalg.times(root, block[:-1]).reshape(len(root), m, -1)
+            u = _linalg.times(root, block[:-1], overwrite=True)
+            u = u.reshape(len(root), m, -1)
             yield chunk, np.einsum("rkn,rln->nkl", u, u)
 
 
@@ -218,7 +220,7 @@ def _meat_pass(rows, root, meat):
 
     def blocks():
         for block, chunk in rows.blocks(doing="robust covariance"):
-            u = _linalg.times(root, block[:-1]).reshape(r, m, -1)
+            u = _linalg.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
             H = np.einsum("rkn,rln->nkl", u, u)
             mix = meat.at(chunk.residuals, H).mix * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
@@ -240,8 +242,9 @@ class PrimalPosterior(NamedTuple):
         """Return the variance of each f_k(x), (m, n); infinite outside the span."""
         shape = F.shape
         Jt = _jacobian.dense(F).reshape(shape[0], -1)
+        lost = _linalg.lost(self.basis, self.tolerance, Jt)
         v = _linalg.squared_norms(self.root, Jt)
-        v[_linalg.lost(self.basis, self.tolerance, Jt)] = np.inf
+        v[lost] = np.inf
         return v.reshape(shape[1:])
 
     def covariance(self, F):

@@ -12,8 +12,9 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import blas, lapack
 
-# LAPACK's inner block for dtpqrt, and rows of a triangular panel: both measured.
-QR_BLOCK = 32
+# Inner block of LAPACK's dtpqrt, for few columns and for many; rows of a panel of a
+# trapezoid: measured.
+QR_BLOCK, QR_BLOCK_WIDE, WIDE = 32, 64, 1000
 PANEL = 256
 # Relative error that variances may have by forming products, and how many rows, in
 # units of columns, to absorb before asking whether they do.
@@ -21,14 +22,16 @@ GRAM_ERROR = 1e-8
 GRAM_AFTER = 4
 
 
-def absorb(R, rows):
+def absorb(R, rows, triangular=False):
     """Overwrite upper-triangular `R` by the triangle of ``[R; rows]``.
 
     `rows` is transposed, (p, k), C-contiguous, and overwritten as well:
     R_new'R_new = R'R + rows rows'. Householder reflections, hence backward stable.
+    Rows that are upper `triangular` themselves cost a third.
     """
-    block = min(QR_BLOCK, len(R))
-    return lapack.dtpqrt(0, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
+    block = min(QR_BLOCK_WIDE if len(R) >= WIDE else QR_BLOCK, len(R))
+    known = rows.shape[1] if triangular else 0
+    return lapack.dtpqrt(known, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
 
 
 def triangle(blocks, n_columns):
@@ -80,6 +83,22 @@ def lower(F):
     return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
 
 
+def rank(R, n_rows):
+    """Return the rank of `R` (k, p), a rotation of `n_rows` rows.
+
+    Pivots of R'R tell the directions whose singular values are above 1e-8, at a
+    fraction of the cost of an SVD; that is left for the rest, R22 of a QR with columns
+    in their order, whose singular values are those of R that are smaller, or more.
+    """
+    G = R.T @ R
+    tolerance = np.finfo(float).eps * len(G) * G.diagonal().max()
+    _, order, certain, _ = lapack.dpstrf(G, tol=tolerance, overwrite_a=1)
+    ordered = linalg.qr(R[:, order - 1], mode="r", check_finite=False)[0]
+    rest = ordered[certain : min(R.shape), certain:]
+    floor = np.finfo(float).eps * max(n_rows, R.shape[1]) * linalg.norm(R)
+    return certain + int(np.sum(linalg.svdvals(rest) > floor) if rest.size else 0)
+
+
 def panels(F, M):
     """Yield ``(slice, F[slice] @ M)`` of a lower trapezoidal `F`, M (p, c)."""
     k, p = F.shape
@@ -89,8 +108,10 @@ def panels(F, M):
         yield slice(start, end), F[start:end, :reach] @ M[:reach]
 
 
-def times(F, M):
-    """Return ``F M`` for a lower trapezoidal `F`."""
+def times(F, M, overwrite=False):
+    """Return ``F M`` for a lower trapezoidal `F`; `M` may be spoilt to `overwrite`."""
+    if F.shape[0] == F.shape[1]:
+        return blas.dtrmm(1.0, F.T, M.T, side=1, overwrite_b=overwrite).T
     out = np.empty((len(F), M.shape[1]))
     for rows, product in panels(F, M):
         out[rows] = product
@@ -98,7 +119,10 @@ def times(F, M):
 
 
 def squared_norms(F, M):
-    """Return the squared norms of the columns of ``F M``, without keeping it."""
+    """Return the squared norms of the columns of ``F M``; `M` may be spoilt."""
+    if F.shape[0] == F.shape[1]:
+        product = times(F, M, overwrite=True)
+        return np.einsum("ij,ij->j", product, product)
     total = np.zeros(M.shape[1])
     for _, product in panels(F, M):
         total += np.einsum("ij,ij->j", product, product)
@@ -134,15 +158,6 @@ class Span(NamedTuple):
         return x if self.full else self.basis.T @ x
 
 
-def rank_of(s, shape):
-    """Return how many of the singular values `s` (decreasing) are not rounding.
-
-    The rule is numpy's: above eps max(shape) times the largest.
-    """
-    floor = np.finfo(float).eps * max(shape) * s.max(initial=0.0)
-    return int(np.sum(s > floor))
-
-
 def span_of(M, n_rows):
     """Return the row space of `M` (k, t), a rotation of `n_rows` rows.
 
@@ -151,7 +166,8 @@ def span_of(M, n_rows):
     """
     eps = np.finfo(float).eps
     _, s, Vt = linalg.svd(M, full_matrices=False, check_finite=False)
-    r = rank_of(s, (n_rows, M.shape[1]))
+    floor = np.finfo(float).eps * max(n_rows, M.shape[1]) * s.max(initial=0.0)
+    r = int(np.sum(s > floor))  # numpy's rule
     spread = s[0] / s[r - 1] if r else 1.0
     tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
     return Span(Vt[:r], s[:r], float(tolerance))

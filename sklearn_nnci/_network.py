@@ -18,11 +18,12 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit
 
+# act(z), which may overwrite z
 ACTIVATIONS = {
     "identity": lambda z: z,
-    "logistic": expit,
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0.0),
+    "logistic": lambda z: expit(z, out=z),
+    "tanh": lambda z: np.tanh(z, out=z),
+    "relu": lambda z: np.maximum(z, 0.0, out=z),
 }
 
 # act'(z) as a function of a = act(z); at a kink of relu the left derivative,
@@ -106,7 +107,9 @@ def forward(network, X):
     act = ACTIVATIONS[network.activation]
     activations = [transposed(X)]
     for W, b in zip(network.coefs[:-1], network.intercepts[:-1], strict=True):
-        activations.append(act(W.T @ activations[-1] + b[:, None]))
+        z = W.T @ activations[-1]
+        z += b[:, None]
+        activations.append(act(z))
     f = network.coefs[-1].T @ activations[-1] + network.intercepts[-1][:, None]
     return [*activations, f]
 
@@ -127,6 +130,7 @@ def sensitivities(network, activations, seed=None):
     delta = seed
     for W, a in zip(network.coefs[:0:-1], activations[-2:0:-1], strict=True):
         back = (W @ delta.reshape(len(delta), -1)).reshape(len(W), m, -1)
-        delta = back * slope(a)[:, None, :]
+        own = back if back.shape[2] == n else None
+        delta = np.multiply(back, slope(a)[:, None, :], out=own)
         deltas.append(delta)
     return deltas[::-1]

@@ -33,8 +33,9 @@ class PredictionMixin(InferenceMixin):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows.
+        X : {array-like, sparse matrix, dask array} of shape (n_samples, n_features)
+            Query rows. Of a dask array, partitions are predicted one by one, and what
+            is returned is lazy; `return_cov` and `simultaneous` need an array.
         return_ci : bool, default=False
             Return the confidence interval of the regression mean: it says where the
             curve is, and shrinks as data are added.

@@ -57,7 +57,10 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
         As in the parent. Inference draws no random numbers.
     tol : float, default=1e-4
         As in the parent.
-    verbose, warm_start : bool, default=False
+    verbose : bool, default=False
+        As in the parent; passes over the rows, and further starts, show progress if
+        tqdm is installed.
+    warm_start : bool, default=False
         As in the parent.
     momentum : float, default=0.9
         As in the parent.
@@ -107,7 +110,8 @@ or None, default='auto'
         All of the parent's.
     inference_ : Report
         What inference found: method, noise, route, rank, degrees of freedom, noise
-        variance, penalty, relative offset, largest leverage, reason, warnings.
+        variance, penalty, relative offset, largest leverage, reason, the share of the
+        rows that memory allowed for, warnings.
 
     Warns
     -----

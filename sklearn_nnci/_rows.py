@@ -119,8 +119,10 @@ class Rows(NamedTuple):
     def chunks(self, *, weighted=False, doing=""):
         """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""
         p, m = self.network.n_parameters, self.network.n_outputs
-        parts = list(row_slices(self.size, 8 * m * (p + 1)))
-        for part in progress(parts, doing, self.verbose):
+        parts = row_slices(self.size, 8 * m * (p + 1))
+        if self.verbose:
+            parts = progress(list(parts), doing, self.verbose)
+        for part in parts:
             yield self.chunk(part, weighted=weighted)
 
     def blocks(self, *, weighted=False, doing=""):

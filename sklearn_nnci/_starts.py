@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_nnci import _network, _polish, _training, exceptions
 from sklearn_nnci._prediction import PredictionMixin
+from sklearn_nnci._progress import progress
 
 
 class StartsMixin(PredictionMixin):
@@ -110,8 +111,10 @@ class StartsMixin(PredictionMixin):
             delayed(_fitted_attributes)(single, seed, X, y, sample_weight)
             for seed in seeds
         )
-        verbose = 10 if self.verbose else 0
-        others = Parallel(n_jobs=self.n_jobs, verbose=verbose)(jobs)
+        # Not every backend of joblib can yield results as they come.
+        return_as = "generator" if self.verbose else "list"
+        done = Parallel(n_jobs=self.n_jobs, return_as=return_as)(jobs)
+        others = list(progress(done, "starts", self.verbose, self.n_restarts))
         data = check_array(X, accept_sparse="csr", dtype=_network.FLOATS)
         target, w = _training.target(y), _training.weights(sample_weight, data)
         networks = [self._network()]

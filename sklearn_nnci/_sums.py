@@ -69,7 +69,7 @@ class Triangle(NamedTuple):
     def merge(self, other):
         """Return that of both, by the QR of one above the other."""
         (k, c), more = self.factor.shape, len(other.factor)
-        if k + more <= c:
+        if k + more < c:
             return Triangle(np.vstack([self.factor, other.factor]))
         R = np.zeros((c, c), order="F")
         for part in (self.factor, other.factor):

@@ -7,7 +7,7 @@ from scipy import optimize, stats
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPRegressorCI, _dual, _information, exceptions
-from sklearn_nnci._evidence import maximise
+from sklearn_nnci._evidence import maximise, tridiagonal
 
 
 def log_density(K, t, w, strength, noise, b0):
@@ -44,6 +44,27 @@ def test_is_the_maximum_of_the_density(weighted):
     assert found.strength == pytest.approx(strength, rel=1e-5)
     assert found.noise == pytest.approx(noise, rel=1e-5)
     assert not found.boundary
+
+
+@pytest.mark.parametrize("p", [15, 60])
+def test_likelihood_and_slope_without_eigenvectors(p):
+    """Of the tridiagonal form, against determinants and solves of V itself."""
+    J, t, rng = model(p=p)
+    O, K = rng.normal(size=(40, 2)), J @ J.T
+    found = tridiagonal(np.array(K), O, np.array(t), 40.0)
+    np.testing.assert_allclose(found.kappa, np.linalg.eigvalsh(K), atol=1e-11)
+    for strength in (1e-3, 0.7, 50.0):
+        V = np.eye(40) + K / strength
+        solved = np.linalg.solve(V, np.column_stack([O, t]))
+        b0 = np.linalg.solve(O.T @ solved[:, :2], O.T @ solved[:, 2])
+        r = t - O @ b0
+        noise = r @ np.linalg.solve(V, r) / 40
+        assert found.noise(strength) == pytest.approx(noise, rel=1e-10)
+        cost = 0.5 * (40 * np.log(noise) + np.linalg.slogdet(V)[1])
+        at, h = np.log(strength), 1e-4
+        assert found.cost(at) == pytest.approx(cost, rel=1e-10)
+        slope = (found.cost(at + h) - found.cost(at - h)) / (2 * h)
+        assert found.slope(at) == pytest.approx(slope, rel=1e-5, abs=1e-7)
 
 
 def test_constant_does_not_leak_where_the_gram_matrix_is_singular():

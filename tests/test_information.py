@@ -303,7 +303,7 @@ def test_panels_multiply_triangles_longer_than_one_panel(monkeypatch):
         M = rng.normal(size=(p, 5))
         np.testing.assert_allclose(_linalg.times(F, M), F @ M, atol=1e-13)
         np.testing.assert_allclose(
-            _linalg.squared_norms(F, M), ((F @ M) ** 2).sum(axis=0), atol=1e-12
+            _linalg.squared_norms(F, M.copy()), ((F @ M) ** 2).sum(axis=0), atol=1e-12
         )
 
 
@@ -336,3 +336,16 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     Lambda = penalty.apply(np.ones(J.shape[1]))
     Q = np.linalg.qr(np.vstack([J, np.diag(np.sqrt(Lambda))]))[0][:40]
     np.testing.assert_allclose(h, (Q**2).sum(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [
+    [3.0, 1.0, 0.1], [3.0, 1.0, 0.0], [1.0, 1e-9, 1e-12], [1.0, 1e-13, 0.0, 0.0],
+    [0.0, 0.0], [1.0, 1e-7, 1e-7, 1e-15, 1e-16],
+])  # fmt: skip
+@pytest.mark.parametrize("k", [5, 9])
+def test_rank_is_that_of_an_svd(values, k):
+    rng = np.random.default_rng(3)
+    p = len(values)
+    U, V = (np.linalg.qr(rng.normal(size=(size, p)))[0] for size in (max(k, p), p))
+    R = (U * values) @ V.T
+    assert _linalg.rank(R, 10) == np.linalg.matrix_rank(R, tol=1e-14)
