@@ -94,7 +94,11 @@ def split_conformal(sample, net):
 def cross_conformal(sample, net):
     """CV+ with five folds."""
     model = CrossConformalRegressor(
-        recipe(net), confidence_level=LEVEL, method="plus", cv=5
+        recipe(net),
+        confidence_level=LEVEL,
+        method="plus",
+        cv=5,
+        random_state=sample.state,
     )
     model.fit_conformalize(sample.X, sample.y)
     return None, model.predict_interval(sample.T)[1][:, :, 0]
