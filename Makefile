@@ -28,10 +28,10 @@ types: .venv/installed  ## static types
 
 check: lint types test  ## what continuous integration runs
 
-coverage: .venv/installed  ## simulate the coverage of the intervals (minutes)
+coverage: .venv/installed  ## simulate the coverage of the intervals (an hour)
 	$(BIN)/python benchmarks/coverage.py
 
-study: .venv/installed  ## coverage point by point, polished networks and rivals (an hour)
+study: .venv/installed  ## coverage point by point, polished networks and rivals (two hours)
 	$(BIN)/pip install --quiet mapie laplace-torch
 	$(BIN)/python benchmarks/study.py --jobs 2
 	$(BIN)/python benchmarks/study.py --jobs 2 --rivals

@@ -19,7 +19,8 @@ many workers: cells of equal data differ by their parameters alone.
     python benchmarks/coverage.py                                # everything
     python benchmarks/coverage.py --cells sinc --replicates 40   # a quick look
 
-write coverage.md and coverage.csv into ``benchmarks/results``, or ``--output``.
+write coverage.md and coverage.csv into ``benchmarks/results``, or ``--output``. Rows
+are kept in coverage.csv, where a cell that is run again replaces its old row.
 """
 
 import argparse
@@ -40,7 +41,11 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import sklearn_nnci
-from sklearn_nnci.exceptions import InferenceWarning, NotAtMinimumWarning
+from sklearn_nnci.exceptions import (
+    InferenceWarning,
+    NotAtMinimumWarning,
+    SmoothingBiasWarning,
+)
 
 SEED, LEVEL, N_TEST = 20250, 0.95, 100
 RESULTS = Path(__file__).parent / "results"
@@ -59,7 +64,13 @@ def sinc(rng, n):
 
 
 D5, D10 = "Friedman #1, d=5", "Friedman #1, d=10"
-DATA = {D5: partial(friedman, d=5), D10: partial(friedman, d=10), "sinc": sinc}
+NOISY = f"{D10}, noise 5"  # the true mean has a standard deviation of 4.9
+DATA = {
+    D5: partial(friedman, d=5),
+    D10: partial(friedman, d=10),
+    NOISY: partial(friedman, d=10, sd=5.0),
+    "sinc": sinc,
+}
 
 
 class Cell(NamedTuple):
@@ -74,7 +85,9 @@ class Cell(NamedTuple):
 
 TANH = dict(hidden_layer_sizes=(6,), activation="tanh")
 LBFGS = dict(solver="lbfgs", max_iter=5000, max_fun=10**6)
+RELU = dict(hidden_layer_sizes=(20,))
 BAYESIAN = dict(covariance="bayesian")
+SMOOTHED = {"smoothing_bias": (0.9, 1.0)}
 CELLS = [
     Cell("default", D10, 300, {},
          {"ci": (0.95, 0.995), "pi": (0.95, 0.99), "ci_width": (0.0, 2.2)}),
@@ -90,14 +103,31 @@ CELLS = [
     Cell("default, alpha=1", D10, 300, dict(alpha=1.0)),
     Cell("default, alpha=1, bayesian", D10, 300, dict(alpha=1.0) | BAYESIAN),
     Cell("default, bayesian", D10, 300, BAYESIAN),
+    Cell("default, noise 5", NOISY, 300, {}),
+    Cell("default, noise 5, early stopping", NOISY, 300, dict(early_stopping=True)),
+    Cell("default, noise 5, lbfgs, alpha=10", NOISY, 300, LBFGS | dict(alpha=10.0)),
+    Cell("default, alpha=0.1", D10, 300, dict(alpha=0.1)),
+    Cell("default, lbfgs, alpha=0.1", D10, 300, LBFGS | dict(alpha=0.1)),
+    Cell("default, lbfgs, alpha=1", D10, 300, LBFGS | dict(alpha=1.0)),
+    Cell("default, alpha=10", D10, 300, dict(alpha=10.0), SMOOTHED),
+    Cell("default, lbfgs, alpha=10", D10, 300, LBFGS | dict(alpha=10.0), SMOOTHED),
+    Cell("default, n=1000", D10, 1000, {},
+         {"ci": (0.95, 0.99), "ci_width": (0.0, 1.1), "pi": (0.95, 0.98)}),
+    Cell("default, n=1000, lbfgs, alpha=10", D10, 1000, LBFGS | dict(alpha=10.0),
+         SMOOTHED),
+    Cell("relu 20 adam", D10, 1000, RELU),
+    Cell("relu 20 lbfgs", D10, 1000, RELU | LBFGS),
 ]  # fmt: skip
 COLUMNS = {
     "cell": "{cell}", "data": "{data}", "n": "{n}", "R": "{replicates}",
     "CI (s.e.)": "{ci:.3f} ({ci_se:.3f})", "PI (s.e.)": "{pi:.3f} ({pi_se:.3f})",
     "CI width": "{ci_width:.3g}", "PI width": "{pi_width:.3g}",
-    "unbounded": "{unbounded:.2f}", "warned": "{warned:.2f}",
-    "not at minimum": "{not_at_minimum:.2f}", "bars": "{bars}",
+    "unbounded": "{unbounded:.2f}", "warned": "{warned:.3f}",
+    "not at minimum": "{not_at_minimum:.3f}",
+    "smoothing bias": "{smoothing_bias:.3f}", "bars": "{bars}",
 }  # fmt: skip
+NUMBERS = ("ci", "ci_se", "pi", "pi_se", "ci_width", "pi_width", "unbounded",
+           "warned", "not_at_minimum", "smoothing_bias")  # fmt: skip
 
 
 def replicate(cell, seed):
@@ -125,6 +155,7 @@ def replicate(cell, seed):
         pi_width=pi[:, 1] - pi[:, 0],
         warned=any(issubclass(kind, InferenceWarning) for kind in raised),
         not_at_minimum=NotAtMinimumWarning in raised,
+        smoothing_bias=SmoothingBiasWarning in raised,
         kinds={w.category.__name__ for w in caught},
     )
 
@@ -139,7 +170,8 @@ def summarise(cell, records):
         row[f"{key}_se"] = columns[key].std(ddof=1) / np.sqrt(len(records))
     row |= {key: np.median(columns[key]) for key in ("ci_width", "pi_width")}
     row["unbounded"] = np.isinf(columns["ci_width"]).mean()
-    row |= {key: columns[key].mean() for key in ("warned", "not_at_minimum")}
+    shares = ("warned", "not_at_minimum", "smoothing_bias")
+    row |= {key: columns[key].mean() for key in shares}
     kinds = Counter(kind for r in records for kind in sorted(r["kinds"]))
     row["warnings"] = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
     row["bars"] = "; ".join(
@@ -155,6 +187,18 @@ def versions():
     return {m.__name__: m.__version__ for m in modules} | {"seed": SEED}
 
 
+def read(path):
+    """Return the rows kept so far, by cell."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = [
+            row | {k: float(v) for k, v in row.items() if k in NUMBERS}
+            for row in csv.DictReader(file)
+        ]
+    return {row["cell"]: row for row in rows}
+
+
 def markdown(rows):
     """Return the table for people."""
     lines = [COLUMNS, ["---"] * len(COLUMNS)]
@@ -165,7 +209,7 @@ def markdown(rows):
         "# Coverage of the intervals\n\nWritten by `benchmarks/coverage.py`. Nominal "
         f"{LEVEL}; {N_TEST} test points per replicate; median widths in standard "
         "deviations of y; unbounded: share of confidence intervals; warned, not at "
-        f"minimum: shares of fits.\n\n{about}\n\n{table}"
+        f"minimum, smoothing bias: shares of fits.\n\n{about}\n\n{table}"
     )
 
 
@@ -182,17 +226,19 @@ def main():
         parser.error(f"no cell has {options.cells!r} in its name or data")
 
     options.output.mkdir(parents=True, exist_ok=True)
-    run, rows = joblib.Parallel(n_jobs=options.jobs), []
+    kept = read(options.output / "coverage.csv")
+    run = joblib.Parallel(n_jobs=options.jobs)
     for cell in cells:
         seeds = np.random.SeedSequence(SEED).spawn(options.replicates)
         records = run(joblib.delayed(replicate)(cell, seed) for seed in seeds)
-        rows.append(summarise(cell, records))
-        print(markdown(rows[-1:]).splitlines()[-1], rows[-1]["warnings"], flush=True)
+        row = kept[cell.name] = summarise(cell, records) | versions()
+        rows = [kept[c.name] for c in CELLS if c.name in kept]
+        print(markdown([row]).splitlines()[-1], row["warnings"], flush=True)
         (options.output / "coverage.md").write_text(markdown(rows))
         with (options.output / "coverage.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*rows[0], *versions()], lineterminator="\n")
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(row | versions() for row in rows)
+            writer.writerows(rows)
 
 
 if __name__ == "__main__":

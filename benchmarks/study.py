@@ -49,7 +49,6 @@ class Cell(NamedTuple):
     parameters: dict
     bars: dict = {}  # noqa: RUF012 - never written to
     variants: tuple = ("auto",)
-    replicates: int = 10**6
 
     @property
     def name(self):
@@ -96,7 +95,7 @@ CELLS = [
     Cell("teacher", 200, adam(4), LOUD),
     Cell("sinc", 200, adam(6), LOUD),
     Cell(F5, 300, adam(5), LOUD),
-    Cell("Friedman #1, d=10", 1000, polished(20, "relu"), {}, replicates=40),
+    Cell("Friedman #1, d=10", 1000, polished(20, "relu"), {}),
 ]
 RIVALS = [Cell("sinc", 200, polished(6)), Cell(F5, 300, polished(5))]
 
@@ -159,19 +158,18 @@ def replicate(cell, seed):
     return records
 
 
-def rival_replicate(cell, seed, number):
-    """Return a list of records, one for each rival that runs so many replicates."""
+def rival_replicate(cell, seed):
+    """Return a list of records, one for each rival."""
     import rivals
 
     sample, records = draw(cell.data, cell.n, seed), []
     with threadpool_limits(1):
         net, fit_seconds, _, base = fit(cell, sample)
         for method in rivals.METHODS:
-            if number < method.replicates:
-                (ci, pi), seconds, _ = timed(method.function, sample, net)
-                record = measure(sample, ci, pi) | dict(variant=method.name, kinds=())
-                seconds += fit_seconds * method.after_fit
-                records.append(record | dict(seconds=seconds, base=base))
+            (ci, pi), seconds, _ = timed(method.function, sample, net)
+            record = measure(sample, ci, pi) | dict(variant=method.name, kinds=())
+            seconds += fit_seconds * method.after_fit
+            records.append(record | dict(seconds=seconds, base=base))
     return records
 
 
@@ -225,12 +223,9 @@ def main():
     for cell in RIVALS if options.rivals else CELLS:
         if options.cells not in f"{cell.data}, {cell.n}, {cell.name}":
             continue
-        number = min(options.replicates, cell.replicates)
-        jobs = enumerate(np.random.SeedSequence(SEED).spawn(number))
-        if options.rivals:
-            done = run(joblib.delayed(rival_replicate)(cell, s, k) for k, s in jobs)
-        else:
-            done = run(joblib.delayed(replicate)(cell, s) for _, s in jobs)
+        one = rival_replicate if options.rivals else replicate
+        seeds = np.random.SeedSequence(SEED).spawn(options.replicates)
+        done = run(joblib.delayed(one)(cell, seed) for seed in seeds)
         records = [record for several in done for record in several]
         for variant in dict.fromkeys(r["variant"] for r in records):
             row = summarise(cell, [r for r in records if r["variant"] == variant])
