@@ -211,7 +211,8 @@ def _run(task, part, X, y, w, *args):
 
 
 def _sizes(X, w):
-    return X.shape[0], X.shape[0] if w is None else int(np.sum(np.asarray(w) > 0.0))
+    n = X.shape[0]
+    return n, n if w is None or not n else int(np.sum(_training.weights(w, X) > 0.0))
 
 
 def _merged(*values):

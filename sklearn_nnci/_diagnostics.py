@@ -178,8 +178,19 @@ def _boundary(inference):
 
 
 def _left_out(report):
+    if report.method in ("bayesian", "least_squares"):
+        effect = "for the same penalty and noise, no interval is narrower than with all"
+    elif report.method == "evidence":
+        effect = (
+            "for the same penalty and noise no interval would be narrower than with "
+            "all, but both are those of the sample"
+        )
+    else:
+        effect = (
+            "intervals may be wider or narrower than with all; covariance='bayesian' "
+            "errs to the wide side"
+        )
     return (
-        f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random. They "
-        "count as no more than they are: for a given penalty and noise, intervals are "
-        "wider than those of all rows, never narrower. Try a smaller network."
+        f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random, and "
+        f"counted as no more than they are: {effect}. Try a smaller network."
     )

@@ -107,7 +107,7 @@ class Dual(NamedTuple):
         V.flat[:: len(V) + 1] += 1.0
         condition = float(np.sqrt(linalg.norm(V, 1)))  # lambda bounds A from below
         C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
-        inverse = np.ascontiguousarray(lapack.dtrtri(C, lower=1, overwrite_c=1)[0])
+        inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
         B = self.columns(penalty.n_free)
         span = _linalg.span_of(B, len(B))
         G = _linalg.times(inverse, span.restrict(B))

@@ -97,8 +97,10 @@ def maximise(K, O, t, n):
     unit = np.trace(K) / n
     if not (unit > 0.0 and t @ t > 0.0):  # nothing to learn from
         return Evidence(1.0, float(t @ t) / n, "")
+    # Below the rounding of K there is nothing to find, and V is no longer positive.
+    lowest = max(RANGE[0] * unit, len(K) * np.finfo(float).eps * np.trace(K))
+    grid = np.linspace(np.log(lowest), np.log(RANGE[1] * unit), GRID)
     model = tridiagonal(K, O, t, n)
-    grid = np.log(unit) + np.linspace(*np.log(RANGE), GRID)
     best = int(np.argmin([model.cost(point) for point in grid]))
     at = grid[best]
     if 0 < best < GRID - 1:

@@ -80,6 +80,7 @@ class Primal(NamedTuple):
             root, condition = _linalg.lower(root), float(spread[0] / spread[1])
         else:
             span, root, condition = self._ridge(penalty)
+            root = root if span.full else _linalg.lower(root)
         return PrimalInformation(self, penalty, root, span, condition)
 
     def _ridge(self, penalty):
@@ -93,17 +94,17 @@ class Primal(NamedTuple):
         R = np.zeros((p, p), order="F")
         R[np.arange(p - n_free), np.arange(p - n_free)] = np.sqrt(penalty.strength)
         triangular = len(self.reduced) == p + 1
-        rows = np.array(self.J[:p].T, order="C")
-        R = _linalg.absorb(R, rows, triangular)
+        R = _linalg.absorb(R, np.array(self.J[:p].T, order="C"), triangular)
         span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
         if not span.full:
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
             R = linalg.qr(R, mode="r")[0][: R.shape[1]]
-        condition = 1.0 / lapack.dtrcon(np.asfortranarray(R))[0]
-        root = np.ascontiguousarray(_linalg.root_of_inverse(R))
+        with np.errstate(divide="ignore"):
+            condition = np.divide(1.0, lapack.dtrcon(np.asfortranarray(R))[0])
+        root = _linalg.root_of_inverse(R)
         if not span.full:
             head, tail = root[:, : p - n_free], root[:, p - n_free :]
-            root = _linalg.lower(np.hstack([head, tail @ span.basis]))
+            root = np.hstack([head, tail @ span.basis])
         return span, root, condition
 
 
@@ -119,6 +120,7 @@ def _first_pass(rows):
 
     def blocks():
         nonlocal totals
+        totals = Totals.none(rows.network.n_outputs)
         for block, chunk in rows.blocks(weighted=True, doing="first pass"):
             e = chunk.residuals / np.sqrt(chunk.weight)
             totals = totals.merge(Totals.of(chunk.y, e, chunk.weight))
@@ -127,7 +129,7 @@ def _first_pass(rows):
     if rows.size * rows.network.n_outputs < columns:
         M = np.vstack([np.empty((0, columns)), *(block.T.copy() for block in blocks())])
     else:
-        M = _linalg.triangle(blocks(), columns)
+        M = _linalg.triangle(blocks, columns)
     return FirstPass(totals, Triangle(M))
 
 
@@ -175,10 +177,12 @@ class PrimalInformation(NamedTuple):
         if not np.isfinite(whitened).all():
             return None
         pieces = [whitened @ self.root]
+        del whitened  # as large as the root
         if prior > 0.0 and strength > 0.0:
             kept = self.root[:, : self.root.shape[1] - self.penalty.n_free]
             pieces.append(np.sqrt(prior * strength) * (kept.T @ self.root))
-        return self._with_span(_linalg.lower(np.vstack(pieces)))
+        pieces = pieces[0] if len(pieces) == 1 else np.vstack(pieces)
+        return self._with_span(_linalg.lower(pieces))
 
     def _whitened(self, meat):
         """Return B with B'B = F (sum_i w_i J_i'M_i M_i'J_i) F'."""
@@ -225,7 +229,7 @@ def _meat_pass(rows, root, meat):
             mix = meat.at(chunk.residuals, H).mix * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
 
-    return Triangle(_linalg.triangle(blocks(), r))
+    return Triangle(_linalg.triangle(blocks, r))
 
 
 class PrimalPosterior(NamedTuple):

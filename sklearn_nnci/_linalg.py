@@ -34,25 +34,31 @@ def absorb(R, rows, triangular=False):
     return lapack.dtpqrt(known, block, R, rows.T, overwrite_a=1, overwrite_b=1)[0]
 
 
-def triangle(blocks, n_columns):
-    """Return the triangle R (c, c) with R'R = sum B B' of the `blocks` B (c, k).
+def triangle(blocks, n_columns, by_gram=True):
+    """Return the triangle R (c, c) with R'R = sum B B' of the `blocks()` B (c, k).
 
-    By QR; and once that has shown that it can be, by the Gram matrix, which is two to
+    By QR; and once that promises that it can be, by the Gram matrix, which is two to
     three times faster. From the Cholesky factor of R'R, variances are wrong by
-    eps kappa(R D^-1)^2, whatever the diagonal D (van der Sluis 1969); both matrices
-    only grow with more rows, so that what is enough for the first of them is for all.
+    eps kappa(R D^-1)^2, whatever the diagonal D (van der Sluis 1969). Later rows can
+    break the promise: at the end it is asked for again, and if it does not hold all
+    rows are read anew, by QR. Errors of parts that keep it add up to one that does.
     """
     R, G = np.zeros((n_columns, n_columns), order="F"), None
     seen, ask_at = 0, GRAM_AFTER * n_columns
-    for block in blocks:
+    for block in blocks():
         if G is not None:
             G = blas.dsyrk(1.0, block.T, beta=1.0, c=G, trans=1, overwrite_c=1)
             continue
         R, seen = absorb(R, block), seen + block.shape[1]
-        if seen >= ask_at:
+        if by_gram and seen >= ask_at:
             ask_at *= 2
             G = R.T @ R if gram_error(R) <= GRAM_ERROR else None
-    return R if G is None else linalg.cholesky(G, overwrite_a=True, check_finite=False)
+    if G is None:
+        return R
+    R, info = lapack.dpotrf(G, overwrite_a=1)
+    if info == 0 and gram_error(R) <= GRAM_ERROR:
+        return R
+    return triangle(blocks, n_columns, by_gram=False)
 
 
 def gram_error(R):
@@ -79,7 +85,8 @@ def root_of_inverse(R):
 
 def lower(F):
     """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
-    R = linalg.qr(F[:, ::-1], mode="r", check_finite=False)[0]
+    reversed_ = np.asfortranarray(F[:, ::-1])
+    R = linalg.qr(reversed_, mode="r", overwrite_a=True, check_finite=False)[0]
     return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
 
 
@@ -88,13 +95,17 @@ def rank(R, n_rows):
 
     Pivots of R'R tell the directions whose singular values are above 1e-8, at a
     fraction of the cost of an SVD; that is left for the rest, R22 of a QR with columns
-    in their order, whose singular values are those of R that are smaller, or more.
+    in their order, whose singular values are bounds of the smaller ones of R.
     """
-    G = R.T @ R
+    G = (R.T @ R).T  # symmetric, and now in the order that LAPACK overwrites
     tolerance = np.finfo(float).eps * len(G) * G.diagonal().max()
     _, order, certain, _ = lapack.dpstrf(G, tol=tolerance, overwrite_a=1)
-    ordered = linalg.qr(R[:, order - 1], mode="r", check_finite=False)[0]
-    rest = ordered[certain : min(R.shape), certain:]
+    del G  # as large as R
+    if certain >= min(R.shape):
+        return min(R.shape)
+    ordered = np.take(R.T, order - 1, axis=0).T  # in LAPACK's order as well
+    ordered = lapack.dgeqrf(ordered, overwrite_a=1)[0]
+    rest = np.triu(ordered[certain : min(R.shape), certain:])
     floor = np.finfo(float).eps * max(n_rows, R.shape[1]) * linalg.norm(R)
     return certain + int(np.sum(linalg.svdvals(rest) > floor) if rest.size else 0)
 
@@ -111,7 +122,9 @@ def panels(F, M):
 def times(F, M, overwrite=False):
     """Return ``F M`` for a lower trapezoidal `F`; `M` may be spoilt to `overwrite`."""
     if F.shape[0] == F.shape[1]:
-        return blas.dtrmm(1.0, F.T, M.T, side=1, overwrite_b=overwrite).T
+        columns = F.flags.f_contiguous
+        triangle = dict(a=F, lower=1, trans_a=1) if columns else dict(a=F.T)
+        return blas.dtrmm(1.0, b=M.T, side=1, overwrite_b=overwrite, **triangle).T
     out = np.empty((len(F), M.shape[1]))
     for rows, product in panels(F, M):
         out[rows] = product

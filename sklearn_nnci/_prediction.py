@@ -79,15 +79,15 @@ class PredictionMixin(InferenceMixin):
         flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
                      return_cov=return_cov)  # fmt: skip
         asked = [name for name, flag in flags.items() if flag]
-        if _dask.is_dask(X):
-            return self._predict_lazily(X, asked, confidence_level, simultaneous)
-        if not asked:
-            return super().predict(X)
         if len(asked) > 1:
             raise ValueError(
                 f"{' and '.join(asked)} cannot be combined. Try one call for each, or "
                 "get_prediction(X), which has them all."
             )
+        if _dask.is_dask(X):
+            return self._predict_lazily(X, asked, confidence_level, simultaneous)
+        if not asked:
+            return super().predict(X)
         levels = check_levels(confidence_level)
         if return_cov:
             return self._predict_cov(X)

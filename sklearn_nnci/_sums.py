@@ -39,7 +39,7 @@ class Totals(NamedTuple):
     def of(cls, y, e, w):
         """Return those of targets `y` (k, m), residuals `e` (m, k), weights `w`."""
         n = w.sum()
-        mean = w @ y / n if n > 0.0 else np.zeros(y.shape[1])
+        mean = y[0] + w @ (y - y[0]) / n if n > 0.0 else np.zeros(y.shape[1])
         return cls(len(w), float(n), mean, w @ (y - mean) ** 2, (e * w) @ e.T)
 
     @property
@@ -71,9 +71,12 @@ class Triangle(NamedTuple):
         (k, c), more = self.factor.shape, len(other.factor)
         if k + more < c:
             return Triangle(np.vstack([self.factor, other.factor]))
-        R = np.zeros((c, c), order="F")
-        for part in (self.factor, other.factor):
-            R = _linalg.absorb(R, np.array(part.T, order="C"))
+        R, rest = np.zeros((c, c), order="F"), [self.factor, other.factor]
+        if k == c:
+            R = np.array(rest.pop(0), order="F")
+        for part in rest:
+            rows = np.array(part.T, order="C")  # spoilt, and dask may keep `part`
+            R = _linalg.absorb(R, rows, triangular=len(part) == c)
         return Triangle(R)
 
 

@@ -62,7 +62,7 @@ class OutsideSpanWarning(InferenceWarning):
 
 
 class RowsLeftOutWarning(InferenceWarning):
-    """Memory allowed for a part of the rows only: intervals are wider than need be."""
+    """Memory allowed for a part of the rows only: no more is known than they tell."""
 
 
 class HeldOutRowsWarning(InferenceWarning):

@@ -194,3 +194,26 @@ def test_rule_counts_weights_not_rows_where_the_penalty_is_negligible():
     np.testing.assert_allclose(
         five.get_prediction(X).se_mean, rows.get_prediction(X).se_mean, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("n", [1e8, 1e9, 1e12])
+def test_range_ends_where_the_gram_matrix_is_rounding(n):
+    """Beyond, 1 + T / lambda would not be positive definite."""
+    rng = np.random.default_rng(0)
+    J = rng.normal(size=(200, 60))
+    t = J @ rng.normal(size=60) * np.sqrt(n / 200) + rng.normal(size=200)
+    found = maximise(J @ J.T, np.ones((200, 1)), t, n)
+    assert np.isfinite([found.strength, found.noise]).all() and found.noise > 0.0
+
+
+@pytest.mark.parametrize("covariance", ["evidence", "auto"])
+@pytest.mark.parametrize("constant", [0.1, 1e6 / 3.0])
+def test_constant_targets_say_nothing_about_the_noise(covariance, constant):
+    X, _ = sine_data(n=60)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(30,), covariance=covariance, max_iter=20, random_state=0
+    )
+    net.fit(X, np.zeros(60))
+    net.coefs_[-1][:], net.intercepts_[-1][:] = 0.0, constant
+    net.set_params(covariance="evidence").fit_inference(X, np.full(60, constant))
+    assert np.isinf(net.predict(X, return_ci=True)[1]).all()

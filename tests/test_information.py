@@ -173,6 +173,27 @@ def test_gram_matrix_takes_over_where_it_is_as_good(monkeypatch, hidden):
     assert not used_gram(monkeypatch, rows)
 
 
+@pytest.mark.parametrize("size", [1e4, 1e8])
+def test_rows_that_break_the_promise_of_the_gram_matrix_are_read_again(size):
+    """First rows of unit condition, later ones along a direction that is no axis."""
+    rng = np.random.default_rng(0)
+    along = np.full(20, 20**-0.5)
+    late = size * rng.normal(size=(400, 1)) * along + 1e-3 * rng.normal(size=(400, 20))
+    rows = np.vstack([rng.normal(size=(400, 20)), late])
+
+    def blocks():
+        for part in np.array_split(rows, 10):
+            yield np.ascontiguousarray(part.T)
+
+    R = np.abs(_linalg.triangle(blocks, 20))
+    assert _linalg.gram_error(_linalg.triangle(list_of(rows[:400]), 20)) < 1e-8
+    np.testing.assert_allclose(R, np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-6)
+
+
+def list_of(rows):
+    return lambda: [np.ascontiguousarray(rows.T)]
+
+
 def used_gram(monkeypatch, rows):
     calls, dsyrk = [], _linalg.blas.dsyrk
     with monkeypatch.context() as patched:
@@ -336,6 +357,29 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     Lambda = penalty.apply(np.ones(J.shape[1]))
     Q = np.linalg.qr(np.vstack([J, np.diag(np.sqrt(Lambda))]))[0][:40]
     np.testing.assert_allclose(h, (Q**2).sum(axis=1), atol=1e-6)
+
+
+def test_totals_of_parts_are_those_of_all():
+    rng = np.random.default_rng(4)
+    y, e = rng.normal(size=(50, 2)) + 1e3, rng.normal(size=(2, 50))
+    w = rng.integers(1, 4, 50).astype(float)
+    whole = Totals.of(y, e, w)
+    cuts = [slice(0, 0), slice(0, 1), slice(1, 30), slice(30, 50)]
+    parts = [Totals.of(y[cut], e[:, cut], w[cut]) for cut in cuts]
+    merged = Totals.none(2)
+    for part in parts:
+        merged = merged.merge(part)
+    for one, other in zip(merged, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    spread = np.sqrt(np.average((y - np.average(y, 0, w)) ** 2, 0, w))
+    np.testing.assert_allclose(whole.spread, spread, rtol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0.1, 1e6 / 3.0])
+def test_constant_targets_have_no_spread_at_all(constant):
+    y, e, w = np.full((40, 1), constant), np.zeros((1, 40)), np.full(40, 3.0)
+    totals = Totals.of(y[:7], e[:, :7], w[:7]).merge(Totals.of(y[7:], e[:, 7:], w[7:]))
+    assert totals.spread == 0.0
 
 
 @pytest.mark.parametrize("values", [

@@ -187,7 +187,7 @@ def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
     monkeypatch.setattr(_fits, "MAX_BYTES", 1_000_000)
     part, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
     left_out = [w for w in caught if w.category is exceptions.RowsLeftOutWarning]
-    fraction = int(np.sqrt(1_000_000 / 32) / m) / 400
+    fraction = int(np.sqrt(1_000_000 / (8 * _fits.DUAL_ARRAYS)) / m) / 400
     assert part.inference_.rows_used == pytest.approx(fraction)
     assert f"{fraction:.3g}" in str(left_out[0].message)
     se, wider = (e.get_prediction(X).se_mean for e in (whole, part))
