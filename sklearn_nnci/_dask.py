@@ -211,8 +211,8 @@ def _run(task, part, X, y, w, *args):
 
 
 def _sizes(X, w):
-    n = X.shape[0]
-    return n, n if w is None or not n else int(np.sum(_training.weights(w, X) > 0.0))
+    # Negative weights count here, and are refused with the rows.
+    return X.shape[0], X.shape[0] if w is None else int(np.count_nonzero(w))
 
 
 def _merged(*values):
