@@ -26,12 +26,17 @@ ACTIVATIONS = {
     "relu": lambda z: np.maximum(z, 0.0, out=z),
 }
 
+
+def _less(x, y):
+    return np.subtract(x, y, out=y)
+
+
 # act'(z) as a function of a = act(z); at a kink of relu the left derivative,
 # which is also what scikit-learn's backpropagation takes.
 DERIVATIVES = {
     "identity": np.ones_like,
     "logistic": lambda a: a * (1.0 - a),
-    "tanh": lambda a: 1.0 - a * a,
+    "tanh": lambda a: _less(1.0, a * a),
     "relu": lambda a: (a > 0.0).astype(a.dtype),
 }
 
