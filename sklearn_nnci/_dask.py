@@ -137,14 +137,14 @@ def partitions(network, X, y, sample_weight, loss, verbose):
     ]
     blocks = tuple(zip(*columns, strict=True))
     if sample_weight is None and not np.isnan(X.chunks[0]).any():
-        counts = np.array([X.chunks[0], X.chunks[0]])
+        given = kept = np.array(X.chunks[0])
     else:
         sizes = [delayed(_sizes)(X, w) for X, _, w in blocks]
-        counts = np.array(_compute(sizes, verbose=False)).T
-    if not counts[1].sum():
+        given, kept = np.array(_compute(sizes, verbose=False)).T
+    if not kept.sum():
         raise InferenceUnavailable("No training row has a positive sample_weight.")
     part = Part(network, np.ones(network.n_outputs), loss)
-    return Partitions(part, blocks, counts[1], bool(verbose)), int(counts[0].sum())
+    return Partitions(part, blocks, kept, bool(verbose)), int(given.sum())
 
 
 def _aligned(X, y, sample_weight, network):

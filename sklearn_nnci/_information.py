@@ -16,7 +16,7 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
 
-from sklearn_nnci import _dual, _jacobian, _linalg
+from sklearn_nnci import _jacobian, _kriging, _linalg
 from sklearn_nnci._network import pack, unpack
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
@@ -273,4 +273,4 @@ def restore(network, state):
     fields = {name: value for name, value in state.items() if name != "route"}
     if state["route"] == "primal":
         return PrimalPosterior(**fields)
-    return _dual.restore(network, fields)
+    return _kriging.restore(network, fields)
