@@ -18,7 +18,7 @@ from scipy import linalg
 from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
-from sklearn_nnci import _jacobian, _kriging, _linalg
+from sklearn_nnci import _jacobian, _linalg
 from sklearn_nnci._kriging import DualPosterior, Kriging
 from sklearn_nnci._network import pack, unpack
 from sklearn_nnci._progress import progress
@@ -116,8 +116,8 @@ def reduce_rows(rows):
     for a, one in enumerate(progress(tiles, "Gram matrix", rows.verbose)):
         for other in tiles[: a + 1]:
             block = _jacobian.kernel(
-                _kriging.take(F, one),
-                _kriging.take(F, other),
+                _jacobian.take(F, one),
+                _jacobian.take(F, other),
                 rows.network.n_intercepts,
             ).reshape(m, one.stop - one.start, m, -1)
             K[:, one, :, other] = block

@@ -119,7 +119,7 @@ def _first_pass(rows):
     totals, columns = Totals.none(rows.network.n_outputs), rows.network.n_parameters + 1
 
     def blocks():
-        nonlocal totals
+        nonlocal totals  # anew, should the triangle have to read twice
         totals = Totals.none(rows.network.n_outputs)
         for block, chunk in rows.blocks(weighted=True, doing="first pass"):
             e = chunk.residuals / np.sqrt(chunk.weight)

@@ -57,6 +57,14 @@ def stream(network, X, seed=None, extra_bytes=0):
         yield rows, factors(network, X[rows], part)
 
 
+def take(F, part):
+    """Return the factors of some of the rows of `F`."""
+    return Factors(
+        tuple(a[:, part] for a in F.activations),
+        tuple(d[:, :, part] for d in F.deltas),
+    )
+
+
 def dense(F, out=None):
     """Return ``Jt`` (p, m, n), written into `out` if given."""
     Jt = np.empty(F.shape) if out is None else out

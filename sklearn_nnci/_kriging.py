@@ -28,14 +28,6 @@ from sklearn_nnci._sums import Meat
 LOSSY = 1e-6
 
 
-def take(F, part):
-    """Return the factors of some of the rows of `F`."""
-    return _jacobian.Factors(
-        tuple(a[:, part] for a in F.activations),
-        tuple(d[:, :, part] for d in F.deltas),
-    )
-
-
 class Kriging(NamedTuple):
     """The factors of P and of the trend; see the top of this module."""
 
@@ -115,7 +107,7 @@ class DualPosterior(NamedTuple):
         left = _jacobian.dense(F).reshape(p, -1)[:, columns]
         n = self.factors.shape[2]
         for part in row_slices(n, 8 * p * m):
-            Jt = _jacobian.dense(take(self.factors, part)).reshape(p, -1)
+            Jt = _jacobian.dense(_jacobian.take(self.factors, part)).reshape(p, -1)
             left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
         return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
