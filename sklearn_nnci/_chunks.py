@@ -4,10 +4,10 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
-# A buffer of this size stays within a processor's larger caches, and 1024 rows are
+# A buffer of this size stays within a processor's larger caches, and 2048 rows are
 # enough for matrix products to run at their full rate (measured).
 BUFFER_BYTES = 32 * 2**20
-FEWEST_ROWS, MOST_ROWS = 64, 1024
+FEWEST_ROWS, MOST_ROWS = 64, 2048
 
 
 def row_slices(n_rows, bytes_per_row):

@@ -190,6 +190,22 @@ def test_rows_that_break_the_promise_of_the_gram_matrix_are_read_again(size):
     np.testing.assert_allclose(R, np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "sizes", [(3,), (20,), (7, 13), (15, 15), (8, 9, 30, 1), (90,)]
+)
+def test_triangle_is_that_of_a_qr_however_the_rows_come(sizes):
+    """In blocks that fill the triangle, in part, exactly, or more than once."""
+    rows = np.random.default_rng(0).normal(size=(sum(sizes), 20))
+    parts = np.split(rows, np.cumsum(sizes)[:-1])
+    R = _linalg.triangle(lambda: [np.array(B.T, order="C") for B in parts], 20)
+    known = min(len(rows), 20)
+    np.testing.assert_array_equal(R, np.triu(R))
+    np.testing.assert_allclose(
+        np.abs(R[:known]), np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-10
+    )
+    np.testing.assert_allclose(R.T @ R, rows.T @ rows, atol=1e-12)
+
+
 def list_of(rows):
     return lambda: [np.ascontiguousarray(rows.T)]
 

@@ -51,10 +51,13 @@ def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monke
     assert peak(many) <= 1.1 * peak(few) + 60_000
 
 
-def test_float32_rows_on_disk_are_not_converted_as_a_whole(trained, tmp_path):
+def test_float32_rows_on_disk_are_not_converted_as_a_whole(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
     X, y = on_disk(tmp_path, 100_000, np.float32)
     net = MLPRegressorCI.from_estimator(trained, X[:100], y[:100])
-    assert traced(lambda: net.fit_inference(X, y)) < 2_000_000
+    assert traced(lambda: net.fit_inference(X, y)) < 8 * X.size
     same = MLPRegressorCI.from_estimator(trained, np.float64(X), y)
     np.testing.assert_array_equal(
         net.get_prediction(X[:9]).se_mean,
@@ -83,7 +86,8 @@ def bars(monkeypatch):
     return Bar
 
 
-def test_progress_is_shown_where_it_is_asked_for(bars, trained):
+def test_progress_is_shown_where_it_is_asked_for(bars, trained, monkeypatch):
+    monkeypatch.setattr(_chunks, "MOST_ROWS", 1000)
     X, y = sine_data(n=3000)
     MLPRegressorCI.from_estimator(trained, X, y)
     assert bars.shown == []
