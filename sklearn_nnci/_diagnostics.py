@@ -142,8 +142,8 @@ def _leverage(inference):
     )  # fmt: skip
     return (
         f"The largest leverage is {h:.3g}: at least one row is fitted almost by itself "
-        f"alone, and leave-one-out residuals say little there. {unbounded}Try a larger "
-        "alpha or a smaller network."
+        f"alone, and leave-one-out residuals say little there. {unbounded}Try a "
+        "smaller network, or another alpha, chosen by loo_score."
     )
 
 
@@ -151,8 +151,8 @@ def _press(report):
     return (
         f"Leave-one-out residuals are {report.press_ratio:.3g} times as large, in mean "
         f"square, as the residuals promise (should be below {LARGEST_PRESS}): the "
-        "network overfits and its intervals are unreliable. Try a larger alpha or a "
-        "smaller network."
+        "network overfits and its intervals are unreliable. Try a smaller network, or "
+        "another alpha, chosen by loo_score."
     )
 
 

@@ -17,7 +17,7 @@ from scipy import linalg
 from scipy.linalg import lapack
 
 from sklearn_nnci import _jacobian, _kriging, _linalg
-from sklearn_nnci._network import pack, unpack
+from sklearn_nnci._network import null_directions, pack, unpack
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
 
@@ -47,6 +47,11 @@ class Primal(NamedTuple):
         return self.reduced[:, :-1]
 
     @property
+    def triangular(self):
+        """Whether the rows were reduced to a triangle: fewer are left as they are."""
+        return len(self.reduced) == self.reduced.shape[1]
+
+    @property
     def n_rows(self):
         """Rows of the Jacobian before they were reduced, all outputs."""
         return self.totals.n_rows * len(self.totals.mean)
@@ -56,8 +61,10 @@ class Primal(NamedTuple):
         return False
 
     def rank(self):
-        """Return rank J."""
-        return _linalg.rank(self.J, self.n_rows)
+        """Return rank J: p less what is null for every X, unless more is."""
+        p, Z = self.J.shape[1], null_directions(self.network)
+        known = self.triangular and _linalg.null_space_is(Z, self.J[:p], self.n_rows)
+        return p - len(Z) if known else _linalg.rank(self.J, self.n_rows)
 
     def spectrum_parts(self, penalty_free):
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
@@ -72,8 +79,7 @@ class Primal(NamedTuple):
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
-        floor = np.finfo(float).eps * max(self.n_rows, self.J.shape[1])
-        if np.sqrt(penalty.strength) <= floor * linalg.norm(self.J):
+        if np.sqrt(penalty.strength) <= _linalg.rank_floor(self.J, self.n_rows):
             span = _linalg.span_of(self.J, self.n_rows)
             root = span.basis / span.values[:, None]
             spread = span.values[[0, -1]] if len(span.values) else np.ones(2)
@@ -93,8 +99,7 @@ class Primal(NamedTuple):
         p, n_free = self.J.shape[1], penalty.n_free
         R = np.zeros((p, p), order="F")
         R[np.arange(p - n_free), np.arange(p - n_free)] = np.sqrt(penalty.strength)
-        triangular = len(self.reduced) == p + 1
-        R = _linalg.absorb(R, np.array(self.J[:p].T, order="C"), triangular)
+        R = _linalg.absorb(R, np.array(self.J[:p].T, order="C"), self.triangular)
         span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
         if not span.full:
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])

@@ -9,7 +9,7 @@ so the Jacobian of any rows is known by its factors. It is written out
 parameter-major, ``Jt`` (p, m, n), only where that is asked for; products with it
 and Gram matrices of rows need the factors alone.
 
-einsum letters: i units below, j units above, k outputs, n rows.
+Letters: i units below, j units above, k outputs, n rows.
 """
 
 from typing import NamedTuple
@@ -72,7 +72,7 @@ def dense(F, out=None):
     for a, d in zip(F.activations, F.deltas, strict=True):
         shape = (a.shape[0], *d.shape)
         block = Jt[start : start + shape[0] * shape[1]].reshape(shape)
-        np.einsum("in,jkn->ijkn", a, d, out=block)
+        np.multiply(a[:, None, None, :], d, out=block)  # a_in d_jkn
         start += shape[0] * shape[1]
     for d in F.deltas:
         Jt[start : start + len(d)] = d

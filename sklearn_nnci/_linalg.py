@@ -80,7 +80,7 @@ def _householder(M):
 
 def gram_error(R):
     """Return eps kappa_1(R D^-1)^2, D the norms of columns; infinite if singular."""
-    norms = np.linalg.norm(R, axis=0)
+    norms = np.sqrt(np.einsum("ij,ij->j", R, R))
     if not (np.isfinite(norms).all() and norms.all()):
         return np.inf
     reciprocal = lapack.dtrcon(np.asfortranarray(R / norms))[0]
@@ -107,6 +107,31 @@ def lower(F):
     return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
 
 
+def norm(M):
+    """Return the Frobenius norm; unlike NumPy's, without a copy where M is a view."""
+    return float(np.sqrt(np.einsum("ij,ij->", M, M)))
+
+
+def rank_floor(R, n_rows):
+    """Return below what singular values of `R`, a rotation of `n_rows` rows, are 0."""
+    return np.finfo(float).eps * max(n_rows, R.shape[1]) * norm(R)
+
+
+def null_space_is(Z, R, n_rows):
+    """Return whether an upper triangle `R` (p, p) is certainly regular but for `Z`.
+
+    `Z` (r, p) are directions with R Z' = 0. They are all of the null space if [R; c Z]
+    has full rank; its smallest singular value is at least 1 / (sqrt(p) |T^-1|_1), T
+    its triangle. A few products with vectors estimate that norm.
+    """
+    p, size = len(R), norm(R)
+    T = np.array(R, order="F")
+    if len(Z):
+        T = absorb(T, np.array(Z.T * (size / np.sqrt(p)), order="C"))
+    smallest = lapack.dtrcon(T)[0] * linalg.norm(T, 1) / np.sqrt(p)
+    return smallest > rank_floor(R, n_rows)
+
+
 def rank(R, n_rows):
     """Return the rank of `R` (k, p), a rotation of `n_rows` rows.
 
@@ -124,8 +149,7 @@ def rank(R, n_rows):
     B, S = (R[:, part - 1] for part in np.split(order, [certain]))
     for _ in range(REFINEMENTS):
         S -= B @ linalg.cho_solve(chosen, B.T @ S, check_finite=False)
-    floor = np.finfo(float).eps * max(n_rows, R.shape[1]) * linalg.norm(R)
-    return certain + int(np.sum(linalg.svdvals(S) > floor))
+    return certain + int(np.sum(linalg.svdvals(S) > rank_floor(R, n_rows)))
 
 
 def panels(F, M):

@@ -82,6 +82,25 @@ def unpack(theta, like):
     return Network(tuple(blocks[:L]), tuple(blocks[L:]), like.activation)
 
 
+def null_directions(network):
+    """Return the rows Z (r, p) with J Z' = 0 whatever the inputs are.
+
+    relu(c z) = c relu(z): f stays as it is when the weights into a unit and its
+    intercept are multiplied by c, and those out of it divided. Rows are derivatives by
+    c at 1, of unit length: one for each hidden unit, none if units are not of relu.
+    """
+    hidden = network.intercepts[:-1] if network.activation == "relu" else ()
+    units = [(layer, j) for layer, b in enumerate(hidden) for j in range(b.size)]
+    Z = np.zeros((len(units), network.n_parameters))
+    for z, (layer, j) in zip(Z, units, strict=True):
+        change = unpack(z, network)  # views of z
+        change.coefs[layer][:, j] = network.coefs[layer][:, j]
+        change.intercepts[layer][j] = network.intercepts[layer][j]
+        change.coefs[layer + 1][j] = -network.coefs[layer + 1][j]
+    size = np.linalg.norm(Z, axis=1)
+    return Z[size > 0.0] / size[size > 0.0, None]
+
+
 def parameter_names(network):
     """Return one name per parameter, in packing order."""
     coefs = [

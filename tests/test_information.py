@@ -6,7 +6,7 @@ import pytest
 from cases import Case, dense_inverse, packed, rows_with
 
 from sklearn_nnci import _dual, _information, _jacobian, _linalg
-from sklearn_nnci._network import Network
+from sklearn_nnci._network import Network, null_directions
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._sums import Totals, leave_one_out, meat_of
 
@@ -409,3 +409,46 @@ def test_rank_is_that_of_an_svd(values, k):
     U, V = (np.linalg.qr(rng.normal(size=(size, p)))[0] for size in (max(k, p), p))
     R = (U * values) @ V.T
     assert _linalg.rank(R, 10) == np.linalg.matrix_rank(R, tol=1e-14)
+
+
+def broken(network, kind):
+    """Return the network with a unit off, twice, without weights, or as it is."""
+    (W, *others), (b, *rest) = network.coefs, network.intercepts
+    W, b = W.copy(), b.copy()
+    if kind == "off":
+        b[0] = -1e3
+    elif kind == "twice":
+        W[:, 1], b[1] = W[:, 0], b[0]
+    elif kind == "no weights":
+        W[:, 0] = b[0] = 0.0
+    return network._replace(coefs=(W, *others), intercepts=(b, *rest))
+
+
+@pytest.mark.parametrize("kind", ["regular", "off", "twice", "no weights"])
+@pytest.mark.parametrize("activation, hidden, n_outputs", [
+    ("relu", (5,), 1), ("relu", (4, 3), 2), ("relu", (3, 3, 3), 1), ("tanh", (4,), 1),
+    ("identity", (4,), 1), ("logistic", (3, 2), 2), ("relu", (), 1),
+])  # fmt: skip
+def test_rank_of_a_network_is_that_of_an_svd(activation, hidden, n_outputs, kind):
+    case = Case(activation, hidden, n_outputs, n_samples=400)
+    network = broken(case.network, kind) if hidden else case.network
+    rows = rows_with(network, case.X, case.rng.normal(size=(n_outputs, 400)))
+    J = _jacobian.dense(rows.chunk().factors)
+    J = J.reshape(len(J), -1).T
+    assert _information.reduce_rows(rows).rank() == np.linalg.matrix_rank(J)
+    Z = null_directions(network)
+    np.testing.assert_allclose(J @ Z.T, 0.0, atol=1e-13 * np.abs(J).max())
+
+
+@pytest.mark.parametrize("kind, known", [
+    ("regular", True), ("off", False), ("twice", False), ("no weights", False)
+])  # fmt: skip
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_null_space_is_certified_only_where_it_is_known(activation, kind, known):
+    case = Case(activation, (5,), n_samples=400)
+    network = broken(case.network, kind)
+    sums = _information.reduce_rows(rows_with(network, case.X, np.ones((1, 400))))
+    p, Z = network.n_parameters, null_directions(network)
+    assert _linalg.null_space_is(Z, sums.J[:p], sums.n_rows) == known
+    if activation == "relu":
+        assert not _linalg.null_space_is(Z[1:], sums.J[:p], sums.n_rows)
