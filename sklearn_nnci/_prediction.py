@@ -172,11 +172,12 @@ class PredictionMixin(InferenceMixin):
         return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
 
     def _queries(self, X):
-        """Return (predictions, X in float64, state, network)."""
+        """Return (predictions, X as an array of floats, state, network)."""
         state, network = self._with_inference()
-        y = super().predict(X)
-        rows = check_array(X, accept_sparse="csr", dtype=FLOATS)
-        return y, rows, state, network
+        y = super().predict(X)  # checks X
+        if not (isinstance(X, np.ndarray) and X.dtype in FLOATS):
+            X = check_array(X, accept_sparse="csr", dtype=FLOATS)
+        return y, X, state, network
 
     def _warn_outside(self, unbounded):
         n_rows = int(unbounded.any(axis=0).sum())
