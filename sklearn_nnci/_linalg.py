@@ -56,26 +56,23 @@ def triangle(blocks, n_columns, by_gram=True):
             first = block[:, : n_columns - seen].T
             R[seen : seen + len(first)] = first
             block, seen = block[:, len(first) :], seen + len(first)
-            R = _householder(R) if seen == n_columns else R
+            R = _triangle_of(R) if seen == n_columns else R
         if block.size:
             R, seen = absorb(R, block), seen + block.shape[1]
         if by_gram and seen >= ask_at:
             ask_at *= 2
             G = R.T @ R if gram_error(R) <= GRAM_ERROR else None
     if G is None:
-        return R if seen >= n_columns else _householder(R)
+        return R if seen >= n_columns else _triangle_of(R)
     R, info = lapack.dpotrf(G, overwrite_a=1)
     if info == 0 and gram_error(R) <= GRAM_ERROR:
         return R
     return triangle(blocks, n_columns, by_gram=False)
 
 
-def _householder(M):
-    """Overwrite a square M (c, c), in LAPACK's order, by its triangle."""
-    R = lapack.dgeqrf(M, lwork=64 * len(M), overwrite_a=1)[0]
-    for j, column in enumerate(R.T):
-        column[j + 1 :] = 0.0
-    return R
+def _triangle_of(M):
+    """Return the triangle of the QR of `M`, which is spoilt."""
+    return linalg.qr(M, mode="r", overwrite_a=True, check_finite=False)[0]
 
 
 def gram_error(R):
@@ -103,7 +100,7 @@ def root_of_inverse(R):
 def lower(F):
     """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
     reversed_ = np.asfortranarray(F[:, ::-1])
-    R = linalg.qr(reversed_, mode="r", overwrite_a=True, check_finite=False)[0]
+    R = _triangle_of(reversed_)
     return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
 
 
@@ -124,10 +121,10 @@ def null_space_is(Z, R, n_rows):
     has full rank; its smallest singular value is at least 1 / (sqrt(p) |T^-1|_1), T
     its triangle. A few products with vectors estimate that norm.
     """
-    p, size = len(R), norm(R)
-    T = np.array(R, order="F")
+    p, T = len(R), np.array(R, order="F")
     if len(Z):
-        T = absorb(T, np.array(Z.T * (size / np.sqrt(p)), order="C"))
+        c = linalg.norm(T, 1) / np.sqrt(p)  # of the size of columns of R
+        T = absorb(T, np.array(c * Z.T, order="C"))
     smallest = lapack.dtrcon(T)[0] * linalg.norm(T, 1) / np.sqrt(p)
     return smallest > rank_floor(R, n_rows)
 

@@ -174,10 +174,11 @@ class PredictionMixin(InferenceMixin):
     def _queries(self, X):
         """Return (predictions, X as an array of floats, state, network)."""
         state, network = self._with_inference()
-        y = super().predict(X)  # checks X
-        if not (isinstance(X, np.ndarray) and X.dtype in FLOATS):
-            X = check_array(X, accept_sparse="csr", dtype=FLOATS)
-        return y, X, state, network
+        y = super().predict(X)  # checks X, which has but to be converted
+        rows = check_array(
+            X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False
+        )
+        return y, rows, state, network
 
     def _warn_outside(self, unbounded):
         n_rows = int(unbounded.any(axis=0).sum())
