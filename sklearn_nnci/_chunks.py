@@ -1,5 +1,7 @@
 """How many rows to hold at a time."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn import get_config
 from sklearn.utils import gen_batches
@@ -8,6 +10,8 @@ from sklearn.utils import gen_batches
 # enough for matrix products to run at their full rate (measured).
 BUFFER_BYTES = 32 * 2**20
 FEWEST_ROWS, MOST_ROWS = 64, 2048
+# Elements of the buffer of NumPy's ufuncs, 8192 by default: measured.
+BROADCAST_BUFFER = 256
 
 
 def row_slices(n_rows, bytes_per_row):
@@ -19,3 +23,17 @@ def row_slices(n_rows, bytes_per_row):
     size = np.clip(buffer // max(1, bytes_per_row), FEWEST_ROWS, MOST_ROWS)
     if n_rows:
         yield from gen_batches(n_rows, int(size))
+
+
+@contextmanager
+def broadcasting():
+    """Let ufuncs broadcast along rows without copying what they broadcast.
+
+    NumPy repeats a broadcast operand in its buffer where two rows or more fit in there
+    (its issue 13307), which costs as much as the product itself.
+    """
+    size = np.setbufsize(BROADCAST_BUFFER)
+    try:
+        yield
+    finally:
+        np.setbufsize(size)

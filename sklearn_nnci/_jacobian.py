@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._chunks import row_slices
+from sklearn_nnci._chunks import broadcasting, row_slices
 from sklearn_nnci._network import forward, sensitivities
 
 
@@ -65,6 +65,7 @@ def take(F, part):
     )
 
 
+@broadcasting()
 def dense(F, out=None):
     """Return ``Jt`` (p, m, n), written into `out` if given."""
     Jt = np.empty(F.shape) if out is None else out
