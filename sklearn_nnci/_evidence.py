@@ -21,10 +21,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, optimize
 from scipy.linalg import lapack
+from sklearn.utils import gen_batches
 
 # Range of lambda in units of trace(K) / n, and points of the first, coarse search.
 RANGE = (1e-8, 1e4)
 GRID = 61
+# Reflections to apply at a time.
+PANEL = 256
 
 
 class Evidence(NamedTuple):
@@ -93,9 +96,10 @@ def maximise(K, O, t, n):
     What O explains is taken from `t` first: otherwise, where K is rank-deficient,
     its rounding leaks into s^2 and the answer depends on the location of y.
     """
+    rounding = len(t) * np.finfo(float).eps * np.linalg.norm(t)
     t = t - O @ linalg.lstsq(O, t, check_finite=False)[0]
     unit = np.trace(K) / n
-    if not (unit > 0.0 and t @ t > 0.0):  # nothing to learn from
+    if not (unit > 0.0 and np.linalg.norm(t) > rounding):  # nothing to learn from
         return Evidence(1.0, float(t @ t) / n, "")
     # Below the rounding of K there is nothing to find, and V is no longer positive.
     lowest = max(RANGE[0] * unit, len(K) * np.finfo(float).eps * np.trace(K))
@@ -115,18 +119,13 @@ def maximise(K, O, t, n):
 
 def tridiagonal(K, O, t, n):
     """Return the `Tridiagonal` of the model, by Householder reflections of K."""
-    both = np.column_stack([t, O])
-    if len(K) > 1:
-        work = 64 * len(K)
-        K = K if K.flags.f_contiguous else K.T  # symmetric: spares a copy
-        K, diagonal, beside, tau, _ = lapack.dsytrd(
-            K, lower=1, lwork=work, overwrite_a=1
-        )
-        # The reflections lie below the diagonal of K as those of a QR would.
-        below = np.asfortranarray(K[1:, :-1])
-        both[1:] = lapack.dormqr("L", "T", below, tau, both[1:], 64 * both.shape[1])[0]
-    else:
-        diagonal, beside = K[0], np.zeros(0)
+    both, work = np.column_stack([t, O]), 64 * len(K)
+    K = K if K.flags.f_contiguous else K.T  # symmetric: spares a copy
+    K, diagonal, beside, tau, _ = lapack.dsytrd(K, lower=1, lwork=work, overwrite_a=1)
+    # The reflections lie below the diagonal of K as those of a QR would.
+    for part in gen_batches(len(tau), PANEL):
+        below, rest = K[part.start + 1 :, part], both[part.start + 1 :]
+        rest[:] = lapack.dormqr("L", "T", below, tau[part], rest, 64 * rest.shape[1])[0]
     kappa = linalg.eigvalsh_tridiagonal(diagonal, beside, lapack_driver="sterf")
     rotated = both[:, 0], both[:, 1:]
     return Tridiagonal(diagonal, beside, np.maximum(kappa, 0.0), *rotated, n)

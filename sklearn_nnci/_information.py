@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
 
 from sklearn_nnci import _jacobian, _kriging, _linalg
 from sklearn_nnci._network import null_directions, pack, unpack
@@ -63,8 +62,13 @@ class Primal(NamedTuple):
     def rank(self):
         """Return rank J: p less what is null for every X, unless more is."""
         p, Z = self.J.shape[1], null_directions(self.network)
-        known = self.triangular and _linalg.null_space_is(Z, self.J[:p], self.n_rows)
+        known = self._null_space_is(Z)
         return p - len(Z) if known else _linalg.rank(self.J, self.n_rows)
+
+    def _null_space_is(self, Z):
+        """Return whether J z = 0 certainly for the rows of `Z` only."""
+        R = self.J[: self.J.shape[1]]
+        return self.triangular and _linalg.null_space_is(Z, R, self.n_rows)
 
     def spectrum_parts(self, penalty_free):
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
@@ -79,7 +83,8 @@ class Primal(NamedTuple):
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
-        if np.sqrt(penalty.strength) <= _linalg.rank_floor(self.J, self.n_rows):
+        floor = _linalg.rank_floor(self.J, self.n_rows)
+        if np.sqrt(penalty.strength) <= floor and not self._null_space_is(()):
             span = _linalg.span_of(self.J, self.n_rows)
             root = span.basis / span.values[:, None]
             spread = span.values[[0, -1]] if len(span.values) else np.ones(2)
@@ -90,27 +95,37 @@ class Primal(NamedTuple):
         return PrimalInformation(self, penalty, root, span, condition)
 
     def _ridge(self, penalty):
-        """Return (span, root, condition) for lambda > 0.
+        """Return (span, root, condition) for lambda > 0, or J of full rank.
 
         Lambda leaves out only the trailing block, so A z = 0 means that z lives in
         that block and J z = 0: the columns of the block decide alone. Directions
         they do not determine are dropped, z = B'phi with B their row space.
         """
         p, n_free = self.J.shape[1], penalty.n_free
-        R = np.zeros((p, p), order="F")
-        R[np.arange(p - n_free), np.arange(p - n_free)] = np.sqrt(penalty.strength)
-        R = _linalg.absorb(R, np.array(self.J[:p].T, order="C"), self.triangular)
+        R = self._penalised_triangle(penalty)
         span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
         if not span.full:
             R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
             R = linalg.qr(R, mode="r")[0][: R.shape[1]]
-        with np.errstate(divide="ignore"):
-            condition = np.divide(1.0, lapack.dtrcon(np.asfortranarray(R))[0])
+        R = np.asfortranarray(R)
+        condition = linalg.norm(R, 1)
         root = _linalg.root_of_inverse(R)
+        condition *= linalg.norm(root, np.inf)
         if not span.full:
             head, tail = root[:, : p - n_free], root[:, p - n_free :]
             root = np.hstack([head, tail @ span.basis])
         return span, root, condition
+
+    def _penalised_triangle(self, penalty):
+        """Return the triangle of [J; Lambda^1/2]."""
+        p = self.J.shape[1]
+        diagonal = np.sqrt(penalty.apply(np.ones(p)))
+        if self.triangular:
+            return _linalg.add_diagonal(np.array(self.J[:p], order="F"), diagonal)
+        R = np.diag(
+            diagonal
+        ).T  # symmetric, and now in the order that LAPACK overwrites
+        return _linalg.absorb(R, np.array(self.J.T, order="C"))
 
 
 def reduce_rows(rows):
@@ -176,27 +191,28 @@ class PrimalInformation(NamedTuple):
         None if some M_i is infinite.
         """
         strength, prior = self.penalty.strength, meat.prior
+        limits = self.span.limits, self.span.tolerance
         if meat.plain:  # s^2 A^+ A A^+ = s^2 A^+
-            return self._with_span(np.sqrt(prior) * self.root)
-        whitened = self._whitened(meat)
-        if not np.isfinite(whitened).all():
+            return PrimalPosterior(self.root, *limits, scale=float(np.sqrt(prior)))
+        spread = self._spread(meat)
+        if not np.isfinite(spread).all():
             return None
-        pieces = [whitened @ self.root]
-        del whitened  # as large as the root
         if prior > 0.0 and strength > 0.0:
             kept = self.root[:, : self.root.shape[1] - self.penalty.n_free]
-            pieces.append(np.sqrt(prior * strength) * (kept.T @ self.root))
-        pieces = pieces[0] if len(pieces) == 1 else np.vstack(pieces)
-        return self._with_span(_linalg.lower(pieces))
+            apart = np.sqrt(prior * strength) * (kept.T @ self.root)
+            spread = np.vstack([spread, apart])
+        pieces = [spread]
+        del spread
+        return PrimalPosterior(_linalg.lower(pieces.pop()), *limits)
 
-    def _whitened(self, meat):
-        """Return B with B'B = F (sum_i w_i J_i'M_i M_i'J_i) F'."""
+    def _spread(self, meat):
+        """Return B with B'B = A^+ (sum_i w_i J_i'M_i M_i'J_i) A^+."""
         if isinstance(meat, Meat) and meat.mix.shape == (1, 1, 1):
-            return meat.mix[0, 0, 0] * _linalg.times(self.root, self.sums.J.T).T
-        return self.sums.rows.reduce(_meat_pass, self.root, meat).factor
-
-    def _with_span(self, root):
-        return PrimalPosterior(root, self.span.limits, self.span.tolerance)
+            whitened = _linalg.times(self.root, self.sums.J.T).T
+            whitened *= meat.mix[0, 0, 0]
+        else:
+            whitened = self.sums.rows.reduce(_meat_pass, self.root, meat).factor
+        return _linalg.times_from_right(whitened, self.root)
 
 
 def _with_leverage(rows, root):
@@ -241,32 +257,34 @@ class PrimalPosterior(NamedTuple):
     """The covariance of theta by its root; all that prediction needs."""
 
     root: np.ndarray
-    """F (r, p), lower trapezoidal, F'F the covariance."""
+    """F (r, p), lower trapezoidal, scale^2 F'F the covariance."""
     basis: np.ndarray | None
     """Determined directions of the last columns; None: all of them."""
     tolerance: float
     """Relative size from which on a component outside the span is real."""
+    scale: float = 1.0
+    """Standard deviation that F is in units of."""
 
     def variance(self, F):
         """Return the variance of each f_k(x), (m, n); infinite outside the span."""
         shape = F.shape
         Jt = _jacobian.dense(F).reshape(shape[0], -1)
         lost = _linalg.lost(self.basis, self.tolerance, Jt)
-        v = _linalg.squared_norms(self.root, Jt)
+        v = self.scale**2 * _linalg.squared_norms(self.root, Jt)
         v[lost] = np.inf
         return v.reshape(shape[1:])
 
     def covariance(self, F):
         """Return the covariance of all f_k(x), (m n, m n), and which are lost."""
         Jt = _jacobian.dense(F).reshape(F.shape[0], -1)
-        u = _linalg.times(self.root, Jt)
+        u = self.scale * _linalg.times(self.root, Jt)
         return u.T @ u, _linalg.lost(self.basis, self.tolerance, Jt)
 
     def parameter_covariance(self):
         """Return the covariance of theta, (p, p), and which are lost."""
         unit = np.eye(self.root.shape[1])
         lost = _linalg.lost(self.basis, self.tolerance, unit)
-        return self.root.T @ self.root, lost
+        return self.scale**2 * (self.root.T @ self.root), lost
 
     def state(self):
         """Return what `restore` needs, as plain arrays and numbers."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas, lapack
+from sklearn.utils import gen_batches
 
 # Inner block of LAPACK's dtpqrt, for few columns and for many; rows of a panel of a
 # trapezoid: measured.
@@ -61,7 +62,8 @@ def triangle(blocks, n_columns, by_gram=True):
             R, seen = absorb(R, block), seen + block.shape[1]
         if by_gram and seen >= ask_at:
             ask_at *= 2
-            G = R.T @ R if gram_error(R) <= GRAM_ERROR else None
+            if gram_error(R) <= GRAM_ERROR:
+                G, R = R.T @ R, None
     if G is None:
         return R if seen >= n_columns else _triangle_of(R)
     R, info = lapack.dpotrf(G, overwrite_a=1)
@@ -84,24 +86,54 @@ def gram_error(R):
     return np.finfo(float).eps / reciprocal**2 if reciprocal > 0.0 else np.inf
 
 
+def add_diagonal(R, diagonal):
+    """Overwrite upper-triangular `R` (p, p) by the triangle of ``[R; D]``.
+
+    One half of D after the other: the second concerns the end of R only.
+    """
+    half = len(R) // 2
+    rows = np.zeros((len(R), half))
+    rows.flat[: half * half : half + 1] = diagonal[:half]
+    if half:
+        R = absorb(R, rows, triangular=True)
+    rows = np.diag(diagonal[half:])
+    end = np.array(R[half:, half:], order="F")
+    R[half:, half:] = absorb(end, rows, triangular=True)
+    return R
+
+
+def transpose(M):
+    """Overwrite a square `M` by its transpose."""
+    panels_ = list(gen_batches(len(M), PANEL))
+    for i, rows in enumerate(panels_):
+        for columns in panels_[: i + 1]:
+            above = M[columns, rows].copy()
+            M[columns, rows] = M[rows, columns].T
+            M[rows, columns] = above.T
+
+
 def root_of_inverse(R):
-    """Return F = R^-T of an upper triangle, so that F'F = (R'R)^-1.
+    """Return F = R^-T of an upper triangle, so that F'F = (R'R)^-1; `R` is spoilt.
 
     LAPACK's inverse X of a lower triangle L makes X L - I small, not L X - I. Queries
     of the form j = R'q need F R' = I, hence X = F, L = R'. The inverse of R itself,
     transposed, is off by eps cond(R)^2 there, and leverages of 1 come out as 10.
     """
-    F, info = lapack.dtrtri(R.T, lower=1)
+    transpose(R)
+    F, info = lapack.dtrtri(R, lower=1, overwrite_c=1)
     if info != 0:
         raise linalg.LinAlgError(f"triangular factor singular at column {info - 1}")
     return F
 
 
 def lower(F):
-    """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
-    reversed_ = np.asfortranarray(F[:, ::-1])
-    R = _triangle_of(reversed_)
-    return np.ascontiguousarray(R[: min(F.shape)][::-1, ::-1])
+    """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed).
+
+    An `F` that the caller lets go of is freed half-way.
+    """
+    F = np.asfortranarray(F[:, ::-1])
+    F = _triangle_of(F)[: min(F.shape)]
+    return np.ascontiguousarray(F[::-1, ::-1])
 
 
 def norm(M):
@@ -168,6 +200,15 @@ def times(F, M, overwrite=False):
     for rows, product in panels(F, M):
         out[rows] = product
     return out
+
+
+def times_from_right(M, F):
+    """Return ``M F`` for a lower trapezoidal `F`; `M` may be spoilt."""
+    if F.shape[0] != F.shape[1]:
+        return M @ F
+    columns = F.flags.f_contiguous
+    triangle = dict(a=F, lower=1) if columns else dict(a=F.T, trans_a=1)
+    return blas.dtrmm(1.0, b=M, side=1, overwrite_b=1, **triangle)
 
 
 def squared_norms(F, M):

@@ -6,7 +6,7 @@ from cases import Case, rows_with, sine_data
 from scipy import optimize, stats
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import MLPRegressorCI, _dual, _information, exceptions
+from sklearn_nnci import MLPRegressorCI, _dual, _evidence, _information, exceptions
 from sklearn_nnci._evidence import maximise, tridiagonal
 
 
@@ -46,9 +46,10 @@ def test_is_the_maximum_of_the_density(weighted):
     assert not found.boundary
 
 
-@pytest.mark.parametrize("p", [15, 60])
-def test_likelihood_and_slope_without_eigenvectors(p):
+@pytest.mark.parametrize(("p", "panel"), [(15, 256), (60, 256), (60, 7)])
+def test_likelihood_and_slope_without_eigenvectors(p, panel, monkeypatch):
     """Of the tridiagonal form, against determinants and solves of V itself."""
+    monkeypatch.setattr(_evidence, "PANEL", panel)
     J, t, rng = model(p=p)
     O, K = rng.normal(size=(40, 2)), J @ J.T
     found = tridiagonal(np.array(K), O, np.array(t), 40.0)

@@ -339,9 +339,29 @@ def test_panels_multiply_triangles_longer_than_one_panel(monkeypatch):
         F = _linalg.lower(rng.normal(size=(k, p)))
         M = rng.normal(size=(p, 5))
         np.testing.assert_allclose(_linalg.times(F, M), F @ M, atol=1e-13)
+        for G in (F, np.asfortranarray(F)):
+            N = np.array(M.T[:, :k], order="F")
+            expected = N @ G
+            found = _linalg.times_from_right(N, G)
+            np.testing.assert_allclose(found, expected, atol=1e-13)
         np.testing.assert_allclose(
             _linalg.squared_norms(F, M.copy()), ((F @ M) ** 2).sum(axis=0), atol=1e-12
         )
+
+
+@pytest.mark.parametrize("p", [1, 2, 7, 12])
+def test_triangles_are_penalised_and_inverted_in_place(p, monkeypatch):
+    monkeypatch.setattr(_linalg, "PANEL", 4)
+    rng = np.random.default_rng(p)
+    R = np.array(np.triu(rng.normal(size=(p, p))) + 3 * np.eye(p), order="F")
+    A, d = R.T @ R, rng.normal(size=p) * (np.arange(p) < 9)
+    R = _linalg.add_diagonal(R, d)
+    assert not np.tril(R, -1).any()
+    np.testing.assert_allclose(R.T @ R, A + np.diag(d**2), atol=1e-13)
+    inverse = np.linalg.inv(R).T
+    F = _linalg.root_of_inverse(R)
+    assert np.shares_memory(F, R)
+    np.testing.assert_allclose(F, inverse, atol=1e-13)
 
 
 def test_leave_one_out_solves_and_says_so_where_it_cannot():

@@ -62,13 +62,14 @@ def test_network_of_counts_has_a_positive_interval_and_no_evidence():
         loss="poisson",
         hidden_layer_sizes=(4,),
         activation="tanh",
-        alpha=1.0,
+        alpha=0.1,
+        polish=True,  # where L-BFGS by itself stops depends on the machine
         **CONVERGED,
     ).fit(X, y)
     report = net.inference_
     assert (report.method, report.noise) == ("bayesian", "loo")
     assert 0.7 < report.noise_variance < 1.4  # the dispersion of Poisson counts is 1
-    assert report.relative_offset < 0.5
+    assert report.relative_offset < 1e-3
     mean, ci = net.predict(X, return_ci=True)
     assert (0 < ci[:, 0]).all() and (ci[:, 0] < mean).all() and (mean < ci[:, 1]).all()
     truth = np.exp(0.5 + X[:, 0] - 0.7 * X[:, 1])

@@ -51,8 +51,11 @@ def test_gradient_vanishes(case, loss):
     X, y, w = data(case, loss)
     network, record = polish(case.network, X, y, w, 1.0, loss=loss)
     args = (case, X, y, w, 1.0, loss)
-    # Where two units have become one, the Hessian is singular and rounding ends it.
-    assert record.reason in ("gradient vanished", "no further decrease")
+    # Where units die or become one, the Hessian is singular: steps shrink until
+    # rounding or their number ends them, whichever comes first on this machine.
+    singular = case.network.n_parameters > case.n_samples
+    slowly = ["no further decrease", *["iterations exhausted"] * singular]
+    assert record.reason in ("gradient vanished", *slowly)
     at_start = np.abs(gradient(packed(case.network), *args)).max()
     left = np.abs(gradient(packed(network), *args)).max()
     assert left < 1e-6 * at_start
