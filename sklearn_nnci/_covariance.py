@@ -58,7 +58,8 @@ class Report(NamedTuple):
     penalty: float
     """lambda in A."""
     condition_number: float
-    """Condition number of the factor of A; above 1e8 digits are being lost."""
+    """Condition number of the factor of A, in the Frobenius norm (of the dual route, a
+    bound of that in the spectral norm); above 1e8 digits are being lost."""
     relative_offset: float
     """Remaining Gauss-Newton step in units of the confidence region, at the penalty
     that training used; nan where the noise cannot be told from the residuals."""
@@ -118,6 +119,8 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
     """
     sums, trained, own = _at_training(rows, strength)
     method, noise, reason = _plan(covariance, noise, sums, own, linear)
+    if own and method in ("evidence", "least_squares"):  # they take a factor of theirs
+        own = own.without_factor()
     used, evidence = _fit_of(method, sums, own, trained)
     if own is None and method != "evidence":
         own = used
@@ -174,7 +177,7 @@ def _plan(covariance, noise, sums, own, linear):
 def _fit_of(method, sums, own, trained):
     """Return (the `Fit` that `method` stands on, its `Evidence` or None)."""
     if method == "evidence":
-        return factor_evidence(sums)
+        return factor_evidence(sums, own.rank if own else sums.rank())
     if method == "least_squares":
         unpenalised = trained._replace(strength=0.0)
         return factor(reduce_primal(sums, unpenalised), unpenalised), None
@@ -251,7 +254,7 @@ def _report(fit, method, noise, Sigma, dof, offset, reason, n_rows):
         route=information.sums.route,
         n_samples=float(fit.n_samples),
         n_parameters=information.sums.network.n_parameters,
-        rank=information.sums.rank(),
+        rank=fit.rank,
         edf=float(fit.edf.sum()),
         dof=dof if several else float(dof[0]),
         noise_variance=Sigma if several else float(Sigma[0, 0]),

@@ -11,15 +11,16 @@ import numpy as np
 from sklearn_nnci import _dual, _information
 from sklearn_nnci._evidence import maximise
 from sklearn_nnci._rows import EDF_EXHAUSTED, InferenceUnavailable, Penalty
-from sklearn_nnci._sums import Leverages
+from sklearn_nnci._sums import Leverages, Totals
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
 DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
-# Arrays of n x n and of p x p that the routes hold at the same time: measured. Robust
-# covariances take 6, the SVD of least squares 8.
-DUAL_ARRAYS, PRIMAL_ARRAYS = 5.0, 5.0
+# Arrays of n x n and of p x p that the routes hold at the same time: measured. Beside
+# them are buffers of 64 MiB. The frequentist covariance takes 3.5, robust ones 4.5, and
+# least squares 7.5 if J is short of rank.
+DUAL_ARRAYS, PRIMAL_ARRAYS = 5.0, 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
 SEED = 246088
@@ -30,16 +31,14 @@ class Fit(NamedTuple):
 
     information: Any
     leverages: Leverages
-
-    @property
-    def rows(self):
-        """The rows that trained."""
-        return self.information.sums.rows
-
-    @property
-    def totals(self):
-        """Their counts and second moments."""
-        return self.information.sums.totals
+    rows: Any
+    """The rows that trained."""
+    totals: Totals
+    """Their counts and second moments."""
+    rank: int
+    """rank J."""
+    offset: float
+    """g'A^+ g, what the Gauss-Newton step that is left would gain, times two."""
 
     @property
     def n_samples(self):
@@ -91,8 +90,12 @@ class Fit(NamedTuple):
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
         if not np.isfinite(s2):
             return np.nan
-        squared = self.information.offset(self.information.step()) / self.edf.sum()
+        squared = self.offset / self.edf.sum()
         return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
+
+    def without_factor(self):
+        """Return the same without the information, to have its memory back."""
+        return self._replace(information=None)
 
 
 def reduce_rows(rows):
@@ -146,11 +149,18 @@ def _allow(n_bytes, what):
 
 def factor(sums, penalty):
     """Return the `Fit` of the reduced rows under `penalty`."""
+    rank = sums.rank()  # first, in memory that the factor takes then
     information = sums.penalise(penalty)
-    return Fit(information, information.leverages())
+    return _fit(information, information.leverages(), rank)
 
 
-def factor_evidence(sums):
+def _fit(information, leverages, rank):
+    offset = information.offset(information.step())
+    sums = information.sums
+    return Fit(information, leverages, sums.rows, sums.totals, rank, offset)
+
+
+def factor_evidence(sums, rank):
     """Return the `Fit` at the penalty of the marginal likelihood, and that.
 
     Its residuals are those at the optimum of the linearised model. Several outputs
@@ -166,4 +176,5 @@ def factor_evidence(sums):
         sums = (_information if sums.route == "primal" else _dual).reduce_rows(rows)
     evidence = maximise(*sums.spectrum_parts(m), totals.weight * m)
     information = sums.penalise(Penalty(evidence.strength, m))
-    return Fit(information, information.leverages(information.step())), evidence
+    leverages = information.leverages(information.step())
+    return _fit(information, leverages, rank), evidence

@@ -13,7 +13,6 @@ n x n factor, without J.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from sklearn_nnci import _jacobian, _kriging, _linalg
 from sklearn_nnci._network import null_directions, pack, unpack
@@ -86,12 +85,10 @@ class Primal(NamedTuple):
         floor = _linalg.rank_floor(self.J, self.n_rows)
         if np.sqrt(penalty.strength) <= floor and not self._null_space_is(()):
             span = _linalg.span_of(self.J, self.n_rows)
-            root = span.basis / span.values[:, None]
-            spread = span.values[[0, -1]] if len(span.values) else np.ones(2)
-            root, condition = _linalg.lower(root), float(spread[0] / spread[1])
+            root = _linalg.lower(span.basis / span.values[:, None])
+            condition = np.linalg.norm(span.values) * np.linalg.norm(1.0 / span.values)
         else:
             span, root, condition = self._ridge(penalty)
-            root = root if span.full else _linalg.lower(root)
         return PrimalInformation(self, penalty, root, span, condition)
 
     def _ridge(self, penalty):
@@ -104,16 +101,16 @@ class Primal(NamedTuple):
         p, n_free = self.J.shape[1], penalty.n_free
         R = self._penalised_triangle(penalty)
         span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
+        rank = p
         if not span.full:
-            R = np.hstack([R[:, :-n_free], span.restrict(R[:, -n_free:])])
-            R = linalg.qr(R, mode="r")[0][: R.shape[1]]
-        R = np.asfortranarray(R)
-        condition = linalg.norm(R, 1)
-        root = _linalg.root_of_inverse(R)
-        condition *= linalg.norm(root, np.inf)
+            span = span._replace(basis=_linalg.lower(span.basis))
+            rank = _linalg.restrict_last(R, span)
+        condition = _linalg.norm(R[:rank, :rank])
+        root = _linalg.root_of_inverse(R)[:rank]
+        condition *= _linalg.norm(root[:, :rank])
         if not span.full:
-            head, tail = root[:, : p - n_free], root[:, p - n_free :]
-            root = np.hstack([head, tail @ span.basis])
+            tail = root[:, p - n_free :]
+            tail[:] = tail[:, : len(span.basis)] @ span.basis  # trapezoidal, as B is
         return span, root, condition
 
     def _penalised_triangle(self, penalty):
@@ -163,7 +160,7 @@ class PrimalInformation(NamedTuple):
     span: _linalg.Span
     """What the rows determine of the last columns."""
     condition: float
-    """Condition number of the factor of A, null directions left out."""
+    """|A^1/2| |A^-1/2| in the Frobenius norm, null directions left out."""
 
     def leverages(self, step=None):
         """Return the `Leverages` of all rows, residuals being e, or e - J step."""

@@ -174,11 +174,17 @@ def rank(R, n_rows):
     )
     if certain >= min(R.shape):
         return min(R.shape)
-    chosen = G[:certain, :certain], False
-    B, S = (R[:, part - 1] for part in np.split(order, [certain]))
-    for _ in range(REFINEMENTS):
-        S -= B @ linalg.cho_solve(chosen, B.T @ S, check_finite=False)
-    return certain + int(np.sum(linalg.svdvals(S) > rank_floor(R, n_rows)))
+    order = order - 1
+    S = R[:, order[certain:]]
+    G[:, certain:] = np.eye(len(G), len(G) - certain, -certain)  # leaves B'B alone
+    for part in gen_batches(S.shape[1], PANEL):
+        for _ in range(REFINEMENTS):
+            x = (R.T @ S[:, part])[order]
+            x[certain:] = 0.0
+            x = linalg.cho_solve((G, False), x, check_finite=False)
+            S[:, part] -= R @ x[np.argsort(order)]
+    values = linalg.svdvals(S, overwrite_a=True, check_finite=False)
+    return certain + int(np.sum(values > rank_floor(R, n_rows)))
 
 
 def panels(F, M):
@@ -264,6 +270,20 @@ def span_of(M, n_rows):
     spread = s[0] / s[r - 1] if r else 1.0
     tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
     return Span(Vt[:r], s[:r], float(tolerance))
+
+
+def restrict_last(R, span):
+    """Overwrite a triangle `R` by that of R D, D = diag(I, B'), and return its size.
+
+    The last columns come to lie within their `span`. What that leaves of R is made 1.
+    """
+    r, t = span.basis.shape
+    head = len(R) - t
+    tail = span.restrict(R[:, head:])
+    R[:, head:] = np.eye(len(R), t, -head)
+    R[:head, head : head + r] = tail[:head]
+    R[head : head + r, head : head + r] = np.linalg.qr(tail[head:], mode="r")
+    return head + r
 
 
 def lost(basis, tolerance, columns):

@@ -51,6 +51,23 @@ def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monke
     assert peak(many) <= 1.1 * peak(few) + 60_000
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("covariance", ["auto", "bayesian", "evidence"])
+def test_memory_is_two_and_a_half_triangles(covariance, activation, monkeypatch):
+    """Of 8 p^2 bytes, beside buffers, where some directions are not determined too."""
+    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
+    X = np.random.default_rng(0).standard_normal((1200, 20))
+    y = np.sin(X[:, 0])
+    net = MLPRegressor(
+        hidden_layer_sizes=(50,), activation=activation, max_iter=5, random_state=0
+    ).fit(X, y)
+    p = 20 * 50 + 50 + 50 + 1
+    peak = traced(
+        lambda: MLPRegressorCI.from_estimator(net, X, y, covariance=covariance)
+    )
+    assert peak < 2.5 * 8 * p**2 + 3 * 8 * p * 256
+
+
 def test_float32_rows_on_disk_are_not_converted_as_a_whole(
     trained, tmp_path, monkeypatch
 ):
