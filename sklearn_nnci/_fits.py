@@ -17,9 +17,9 @@ from sklearn_nnci._sums import Leverages, Totals
 # factorisation may take.
 DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
-# Arrays of n x n and of p x p that the routes hold at the same time: measured. Beside
-# them are buffers of 64 MiB. The frequentist covariance takes 3.5, robust ones 4.5, and
-# least squares 7.5 if J is short of rank.
+# Arrays of n x n and of p x p that the routes hold at the same time: measured, beside
+# buffers of 64 MiB. The frequentist covariance takes 3.5, those of several outputs and
+# robust ones 4, the SVD of least squares, if J is short of rank, 7.
 DUAL_ARRAYS, PRIMAL_ARRAYS = 5.0, 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3

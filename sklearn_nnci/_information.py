@@ -13,11 +13,15 @@ n x n factor, without J.
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from sklearn_nnci import _jacobian, _kriging, _linalg
 from sklearn_nnci._network import null_directions, pack, unpack
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
+
+# Rows of a covariance to spread at a time.
+PANEL = 256
 
 
 class Primal(NamedTuple):
@@ -187,29 +191,37 @@ class PrimalInformation(NamedTuple):
 
         None if some M_i is infinite.
         """
-        strength, prior = self.penalty.strength, meat.prior
         limits = self.span.limits, self.span.tolerance
         if meat.plain:  # s^2 A^+ A A^+ = s^2 A^+
-            return PrimalPosterior(self.root, *limits, scale=float(np.sqrt(prior)))
-        spread = self._spread(meat)
-        if not np.isfinite(spread).all():
-            return None
-        if prior > 0.0 and strength > 0.0:
-            kept = self.root[:, : self.root.shape[1] - self.penalty.n_free]
-            apart = np.sqrt(prior * strength) * (kept.T @ self.root)
-            spread = np.vstack([spread, apart])
-        pieces = [spread]
-        del spread
-        return PrimalPosterior(_linalg.lower(pieces.pop()), *limits)
+            scale = float(np.sqrt(meat.prior))
+            return PrimalPosterior(self.root, *limits, scale=scale)
+        blocks = self._spread(meat, self._whitened(meat))
+        root = _linalg.lower_of_sum(blocks, self.root.shape[1])
+        return PrimalPosterior(root, *limits) if np.isfinite(root).all() else None
 
-    def _spread(self, meat):
-        """Return B with B'B = A^+ (sum_i w_i J_i'M_i M_i'J_i) A^+."""
+    def _whitened(self, meat):
+        """Return W, W'W = F (sum_i w_i J_i'M_i M_i'J_i) F'; None if it is s J F'."""
         if isinstance(meat, Meat) and meat.mix.shape == (1, 1, 1):
-            whitened = _linalg.times(self.root, self.sums.J.T).T
-            whitened *= meat.mix[0, 0, 0]
-        else:
-            whitened = self.sums.rows.reduce(_meat_pass, self.root, meat).factor
-        return _linalg.times_from_right(whitened, self.root)
+            return None
+        return self.sums.rows.reduce(_meat_pass, self.root, meat).factor
+
+    def _spread(self, meat, whitened):
+        """Yield blocks B, sum B'B = A^+ (sum_i w_i J_i'M_i M_i'J_i + prior Lambda) A^+.
+
+        They are some rows of W F, `whitened` being W, or where it is None of s J F'F.
+        """
+        J, F = self.sums.J, self.root
+        for part in gen_batches(len(J if whitened is None else whitened), PANEL):
+            if whitened is None:
+                W = meat.mix[0, 0, 0] * _linalg.times(F, J[part].T).T
+            else:
+                W = np.array(whitened[part], order="F")
+            yield _linalg.times_from_right(W, F)
+        penalty = np.sqrt(meat.prior * self.penalty.apply(np.ones(F.shape[1])))
+        for part in gen_batches(len(penalty), PANEL):
+            if penalty[part].any():
+                W = np.array((F[:, part] * penalty[part]).T, order="F")
+                yield _linalg.times_from_right(W, F)
 
 
 def _with_leverage(rows, root):

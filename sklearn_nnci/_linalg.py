@@ -73,8 +73,13 @@ def triangle(blocks, n_columns, by_gram=True):
 
 
 def _triangle_of(M):
-    """Return the triangle of the QR of `M`, which is spoilt."""
-    return linalg.qr(M, mode="r", overwrite_a=True, check_finite=False)[0]
+    """Return the triangle of the QR of `M` (F order), in its place."""
+    n_columns = M.shape[1]
+    R = lapack.dgeqrf(M, lwork=QR_BLOCK * n_columns, overwrite_a=1)[0][:n_columns]
+    for part in gen_batches(n_columns, PANEL):
+        R[part.stop :, part] = 0.0
+        R[part, part] = np.triu(R[part, part])
+    return R
 
 
 def gram_error(R):
@@ -127,13 +132,21 @@ def root_of_inverse(R):
 
 
 def lower(F):
-    """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed).
+    """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
+    R = _triangle_of(np.array(F[:, ::-1], order="F"))
+    return np.ascontiguousarray(R[::-1, ::-1])
 
-    An `F` that the caller lets go of is freed half-way.
-    """
-    F = np.asfortranarray(F[:, ::-1])
-    F = _triangle_of(F)[: min(F.shape)]
-    return np.ascontiguousarray(F[::-1, ::-1])
+
+def lower_of_sum(blocks, n_columns):
+    """Return the lower triangular root of sum B'B over `blocks` B (k, n_columns)."""
+    reversed_ = (np.array(B.T[::-1], order="C") for B in blocks)
+    R = triangle(lambda: reversed_, n_columns, by_gram=False)
+    entries = R.reshape(-1, order="F")  # a view: turning R round is to reverse them
+    half = len(entries) // 2
+    first = entries[:half].copy()
+    entries[:half] = entries[: -half - 1 : -1]
+    entries[len(entries) - half :] = first[::-1]
+    return R
 
 
 def norm(M):
