@@ -20,8 +20,8 @@ from sklearn_nnci._network import null_directions, pack, unpack
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
 
-# Rows of a covariance to spread at a time.
-PANEL = 256
+# Rows to copy at a time.
+PANEL = 512
 
 
 class Primal(NamedTuple):
@@ -126,7 +126,9 @@ class Primal(NamedTuple):
         R = np.diag(
             diagonal
         ).T  # symmetric, and now in the order that LAPACK overwrites
-        return _linalg.absorb(R, np.array(self.J.T, order="C"))
+        for part in gen_batches(len(self.J), PANEL):
+            R = _linalg.absorb(R, np.array(self.J[part].T, order="C"))
+        return R
 
 
 def reduce_rows(rows):

@@ -97,14 +97,17 @@ def add_diagonal(R, diagonal):
     One half of D after the other: the second concerns the end of R only.
     """
     half = len(R) // 2
-    rows = np.zeros((len(R), half))
-    rows.flat[: half * half : half + 1] = diagonal[:half]
     if half:
-        R = absorb(R, rows, triangular=True)
-    rows = np.diag(diagonal[half:])
+        R = absorb(R, _diagonal(len(R), diagonal[:half]), triangular=True)
     end = np.array(R[half:, half:], order="F")
-    R[half:, half:] = absorb(end, rows, triangular=True)
+    R[half:, half:] = absorb(end, np.diag(diagonal[half:]), triangular=True)
     return R
+
+
+def _diagonal(n_rows, values):
+    D = np.zeros((n_rows, len(values)))
+    np.fill_diagonal(D, values)
+    return D
 
 
 def transpose(M):
