@@ -2,7 +2,8 @@
 
 - Jacobian at 256 rows, over a copy of as many bytes: `jacobian`, checks and
   allocation included, and the kernel alone, into an array that is there already.
-- `predict(return_ci=True)` over `predict`, 10,000 rows.
+- `predict(return_ci=True)` over `predict`, 10,000 rows; and what remains if all it did
+  were the flops of the variance, at the rate of matrix products.
 - Variance of the mean: its flops as a share of what matrix products reach, counting
   those of a triangle, p^2 for a query. The Jacobian and the rest count as time only.
 - `fit` over the parent's, with scikit-learn's default network.
@@ -56,6 +57,20 @@ def jacobian(quick):
             yield Figure(what, ratios(seconds[name], seconds["copy"]), bar)
 
 
+ORDER = 2048  # of the matrix product that others are measured by
+
+
+def matrix_product():
+    """Return a function that multiplies two square matrices of order `ORDER`."""
+    A = np.random.default_rng(0).standard_normal((ORDER, ORDER))
+    return partial(np.matmul, A, A, out=np.empty_like(A))
+
+
+def products(n_rows, p):
+    """Return how many matrix products have the flops of `n_rows` variances."""
+    return n_rows * p**2 / (2 * ORDER**3)
+
+
 def prediction(quick):
     """Prediction with confidence intervals over that without."""
     for p, bar in ((121, "<= 12"), (1201, "<= 70")):
@@ -65,15 +80,17 @@ def prediction(quick):
             3 if quick else 15,
             ci=partial(est.predict, X, return_ci=True),
             plain=partial(est.predict, X),
+            product=matrix_product(),
         )
         values = ratios(seconds["ci"], seconds["plain"])
         yield Figure(f"predict with CI, p = {p}, over predict", values, bar)
+        least = ratios(seconds["product"], seconds["plain"])
+        values = [products(len(X), p) * ratio for ratio in least]
+        yield Figure(f"its matrix products alone, p = {p}, over predict", values)
 
 
 def variance(quick):
     """The variance step as a share of the rate of matrix products."""
-    A = np.random.default_rng(0).standard_normal((2048, 2048))
-    product = np.empty_like(A)
     for p in (1201, 3651):
         est, *_ = fitted(p, n_rows=4000, covariance="bayesian")
         X = np.random.default_rng(1).standard_normal((2048, est.n_features_in_))
@@ -84,12 +101,10 @@ def variance(quick):
             variance=lambda X=X, network=network, posterior=posterior: [
                 posterior.variance(F) for _, F in _jacobian.stream(network, X)
             ],
-            product=partial(np.matmul, A, A, out=product),
+            product=matrix_product(),
         )
-        flops = len(X) * p**2 / (2 * len(A) ** 3)
-        values = [
-            100 * flops * r for r in ratios(seconds["product"], seconds["variance"])
-        ]
+        rates = ratios(seconds["product"], seconds["variance"])
+        values = [100 * products(len(X), p) * rate for rate in rates]
         what = f"variance, p = {p}, of the rate of matrix products"
         yield Figure(what, values, ">= 55", "%")
 

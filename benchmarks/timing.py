@@ -164,7 +164,14 @@ def versions(*names):
     """Return the versions of Python, what we stand on, and further modules, as text."""
     modules = sklearn_nnci, np, scipy, sklearn, *names
     found = [f"{module.__name__} {module.__version__}" for module in modules]
-    return ", ".join([f"Python {platform.python_version()}", *found])
+    return ", ".join([f"Python {platform.python_version()}", *found, *kernels()])
+
+
+def kernels():
+    """Return the processor that the BLAS of NumPy and SciPy computes for, as text."""
+    libraries = threadpoolctl.threadpool_info()
+    found = {(lib["internal_api"], lib.get("architecture")) for lib in libraries}
+    return sorted(f"{api} for {name}" for api, name in found if name)
 
 
 def record(figures):

@@ -123,9 +123,7 @@ class Primal(NamedTuple):
         diagonal = np.sqrt(penalty.apply(np.ones(p)))
         if self.triangular:
             return _linalg.add_diagonal(np.array(self.J[:p], order="F"), diagonal)
-        R = np.diag(
-            diagonal
-        ).T  # symmetric, and now in the order that LAPACK overwrites
+        R = np.diag(diagonal).T  # in the order that LAPACK overwrites
         for part in gen_batches(len(self.J), PANEL):
             R = _linalg.absorb(R, np.array(self.J[part].T, order="C"))
         return R
