@@ -58,7 +58,7 @@ def mapped_rows(directory, n, d):
     with path.open("wb") as file:
         for start in range(0, n, BLOCK):
             rng.standard_normal((min(BLOCK, n - start), d)).tofile(file)
-    X = np.memmap(path, mode="r", shape=(n, d))
+    X = np.memmap(path, dtype=np.float64, mode="r", shape=(n, d))
     return X, np.sin(X.sum(axis=1) / np.sqrt(d)) + 0.1 * rng.standard_normal(n)
 
 

@@ -63,7 +63,7 @@ def triangle(blocks, n_columns, by_gram=True):
         if by_gram and seen >= ask_at:
             ask_at *= 2
             if gram_error(R) <= GRAM_ERROR:
-                G, R = R.T @ R, None
+                G, R = (R.T @ R).T, None  # in the order that BLAS overwrites
     if G is None:
         return R if seen >= n_columns else _triangle_of(R)
     R, info = lapack.dpotrf(G, overwrite_a=1)
@@ -112,9 +112,9 @@ def _diagonal(n_rows, values):
 
 def transpose(M):
     """Overwrite a square `M` by its transpose."""
-    panels_ = list(gen_batches(len(M), PANEL))
-    for i, rows in enumerate(panels_):
-        for columns in panels_[: i + 1]:
+    parts = list(gen_batches(len(M), PANEL))
+    for i, rows in enumerate(parts):
+        for columns in parts[: i + 1]:
             above = M[columns, rows].copy()
             M[columns, rows] = M[rows, columns].T
             M[rows, columns] = above.T
