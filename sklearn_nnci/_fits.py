@@ -17,10 +17,11 @@ from sklearn_nnci._sums import Leverages, Totals
 # factorisation may take.
 DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
-# Arrays of n x n and of p x p that the routes hold at the same time: measured, beside
-# buffers of 64 MiB. The frequentist covariance takes 3.5, those of several outputs and
-# robust ones 4, the SVD of least squares, if J is short of rank, 7.
-DUAL_ARRAYS, PRIMAL_ARRAYS = 5.0, 2.5
+# Arrays of n x n, or of p x p, that the routes hold at the same time: measured, beside
+# buffers of 64 MiB. On the dual route the evidence of several outputs takes 3.5; on the
+# primal route the frequentist covariance takes 3.5, those of several outputs and robust
+# ones 4, the SVD of least squares, if J is short of rank, 7.
+ARRAYS = 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
 SEED = 246088
@@ -106,8 +107,8 @@ def reduce_rows(rows):
     formula, errs to the wide side only. Those with J'J or e outside of A^-1 may not.
     """
     m, p = rows.network.n_outputs, rows.network.n_parameters
-    primal = PRIMAL_ARRAYS * 8 * p**2 <= MAX_BYTES
-    largest = int(np.sqrt(MAX_BYTES / (DUAL_ARRAYS * 8)) / m)
+    order = np.sqrt(MAX_BYTES / (8 * ARRAYS))  # of the largest matrices allowed
+    primal, largest = p <= order, int(order / m)
     few = rows.size * m < DUAL_BELOW * p
     if primal and not (few and rows.size <= largest):
         return _finite(_information.reduce_rows(rows))

@@ -228,7 +228,7 @@ def test_few_rows_are_gathered(m, covariance):
 
 @pytest.mark.parametrize("lengths", [EVEN, (0, 299, 1, 0), (4,) * 75])
 def test_rows_left_out_are_those_of_one_machine(monkeypatch, lengths):
-    monkeypatch.setattr(_fits, "MAX_BYTES", 8 * _fits.DUAL_ARRAYS * 20**2)
+    monkeypatch.setattr(_fits, "MAX_BYTES", 8 * _fits.ARRAYS * 20**2)
     net, X, y = trained(units=10)
     w = np.random.default_rng(0).integers(0, 3, N)
     expected = found(net.fit_inference(X, y, w))
