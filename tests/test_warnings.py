@@ -184,10 +184,10 @@ def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
     whole, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
     assert exceptions.RowsLeftOutWarning not in [w.category for w in caught]
     assert whole.inference_.rows_used == 1.0
-    monkeypatch.setattr(_fits, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(_fits, "MAX_BYTES", 500_000)
     part, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
     left_out = [w for w in caught if w.category is exceptions.RowsLeftOutWarning]
-    fraction = int(np.sqrt(1_000_000 / (8 * _fits.DUAL_ARRAYS)) / m) / 400
+    fraction = int(np.sqrt(500_000 / (8 * _fits.ARRAYS)) / m) / 400
     assert part.inference_.rows_used == pytest.approx(fraction)
     assert f"{fraction:.3g}" in str(left_out[0].message)
     se, wider = (e.get_prediction(X).se_mean for e in (whole, part))
