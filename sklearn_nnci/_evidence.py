@@ -98,8 +98,10 @@ def maximise(K, O, t, n):
     """
     rounding = len(t) * np.finfo(float).eps * np.linalg.norm(t)
     t = t - O @ linalg.lstsq(O, t, check_finite=False)[0]
+    if len(t) <= O.shape[1] or np.linalg.norm(t) <= rounding:
+        t = np.zeros_like(t)
     unit = np.trace(K) / n
-    if not (unit > 0.0 and np.linalg.norm(t) > rounding):  # nothing to learn from
+    if not (unit > 0.0 and t.any()):  # nothing to learn from
         return Evidence(1.0, float(t @ t) / n, "")
     # Below the rounding of K there is nothing to find, and V is no longer positive.
     lowest = max(RANGE[0] * unit, len(K) * np.finfo(float).eps * np.trace(K))

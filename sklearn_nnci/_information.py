@@ -110,11 +110,12 @@ class Primal(NamedTuple):
             span = span._replace(basis=_linalg.lower(span.basis))
             rank = _linalg.restrict_last(R, span)
         condition = _linalg.norm(R[:rank, :rank])
-        root = _linalg.root_of_inverse(R)[:rank]
-        condition *= _linalg.norm(root[:, :rank])
+        root = _linalg.root_of_inverse(R)
+        condition *= _linalg.norm(root[:rank, :rank])
         if not span.full:
-            tail = root[:, p - n_free :]
+            tail = root[:rank, p - n_free :]
             tail[:] = tail[:, : len(span.basis)] @ span.basis  # trapezoidal, as B is
+            root = _linalg.first_rows(root, rank)
         return span, root, condition
 
     def _penalised_triangle(self, penalty):
@@ -195,9 +196,13 @@ class PrimalInformation(NamedTuple):
         if meat.plain:  # s^2 A^+ A A^+ = s^2 A^+
             scale = float(np.sqrt(meat.prior))
             return PrimalPosterior(self.root, *limits, scale=scale)
-        blocks = self._spread(meat, self._whitened(meat))
+        whitened = self._whitened(meat)
+        if not (whitened is None or np.isfinite(whitened).all()):
+            return None
+        blocks = self._spread(meat, whitened)
+        del whitened  # as large as the root, and not needed to the end
         root = _linalg.lower_of_sum(blocks, self.root.shape[1])
-        return PrimalPosterior(root, *limits) if np.isfinite(root).all() else None
+        return PrimalPosterior(root, *limits)
 
     def _whitened(self, meat):
         """Return W, W'W = F (sum_i w_i J_i'M_i M_i'J_i) F'; None if it is s J F'."""

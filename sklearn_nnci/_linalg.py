@@ -134,6 +134,14 @@ def root_of_inverse(R):
     return F
 
 
+def first_rows(M, k):
+    """Return the first `k` rows of `M` (F order), brought together in its place."""
+    entries = M.reshape(-1, order="F")
+    for j in range(M.shape[1]):
+        entries[j * k : (j + 1) * k] = M[:k, j]
+    return entries[: k * M.shape[1]].reshape((k, -1), order="F")
+
+
 def lower(F):
     """Return the lower trapezoidal root of F'F (from a QR of F's columns, reversed)."""
     R = _triangle_of(np.array(F[:, ::-1], order="F"))

@@ -88,7 +88,13 @@ def test_boundaries_are_told():
     found = maximise(few @ few.T, np.ones((200, 1)), orthogonal, 200)
     assert found.boundary == "upper"
     nothing = maximise(few @ few.T, np.ones((200, 1)), np.ones(200), 200)
-    assert nothing.noise == pytest.approx(0.0, abs=1e-25)
+    assert nothing.noise == 0.0
+
+
+def test_a_single_row_is_explained_but_for_rounding():
+    for seed in range(100):
+        O, t = np.random.default_rng(seed).uniform(0.5, 3.0, (2, 1))
+        assert maximise(np.ones((1, 1)), O[:, None], t, 1.0).noise == 0.0
 
 
 @pytest.mark.parametrize("m", [1, 2])

@@ -185,6 +185,21 @@ def test_target_transformer_survives_a_search_and_a_pickle():
     )
 
 
+def test_single_rows_come_back_bit_for_bit_where_intercepts_are_not_determined():
+    """BLAS takes another way for another order of the root."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(700, 4)), rng.normal(size=700)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(90,), max_iter=1, covariance="bayesian", random_state=0
+    ).fit(X, y)
+    net.intercepts_[0][:3] = -100.0  # units that are never on
+    net.fit_inference(X, y)
+    again = pickle.loads(pickle.dumps(net))
+    for row in X[:50, None]:
+        expected = net.predict(row, return_ci=True)[1]
+        np.testing.assert_array_equal(again.predict(row, return_ci=True)[1], expected)
+
+
 def test_bytes_of_a_pickle_are_those_of_the_smaller_factor():
     X, y = sine_data(n=40)
     net = MLPRegressorCI(hidden_layer_sizes=(300,), random_state=0, max_iter=5)
