@@ -146,9 +146,9 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
 
 def smoother(rows, covariance, strength):
     """Return the `Fit` at the penalty of training, or without for least squares."""
-    sums, trained, own = _at_training(rows, strength)
-    method = "least_squares" if covariance == "least_squares" else "bayesian"
-    return _fit_of(method, sums, own, trained)[0]
+    strength = 0.0 if covariance == "least_squares" else strength
+    penalty = Penalty(strength, rows.network.n_intercepts)
+    return _factored(reduce_rows(rows), penalty)
 
 
 def _at_training(rows, strength):
@@ -179,9 +179,14 @@ def _fit_of(method, sums, own, trained):
     if method == "evidence":
         return factor_evidence(sums, own.rank if own else sums.rank())
     if method == "least_squares":
-        unpenalised = trained._replace(strength=0.0)
-        return factor(reduce_primal(sums, unpenalised), unpenalised), None
-    return own or factor(reduce_primal(sums, trained), trained), None
+        return _factored(sums, trained._replace(strength=0.0)), None
+    return own or _factored(sums, trained), None
+
+
+def _factored(sums, penalty):
+    """Return the `Fit`, on the primal route where the dual cannot serve `penalty`."""
+    sums = reduce_primal(sums, penalty) if sums.cancels(penalty) else sums
+    return factor(sums, penalty)
 
 
 def _noise(noise, fit, evidence, validation):

@@ -57,9 +57,8 @@ class Dual(NamedTuple):
 
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route."""
-        return penalty.strength < NEGLIGIBLE * np.trace(self.reduced) / len(
-            self.reduced
-        )
+        size = np.trace(self.reduced) / len(self.reduced)
+        return penalty.strength <= NEGLIGIBLE * size
 
     def gram(self, n_free):
         """Return the Gram matrix over all but the last `n_free` parameters, anew."""
