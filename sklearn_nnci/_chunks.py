@@ -30,7 +30,7 @@ def broadcasting():
     """Let ufuncs broadcast along rows without copying what they broadcast.
 
     NumPy repeats a broadcast operand in its buffer where two rows or more fit in there
-    (its issue 13307), which costs as much as the product itself.
+    (its issue 13307), time after time.
     """
     size = np.setbufsize(BROADCAST_BUFFER)
     try:

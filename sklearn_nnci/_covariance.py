@@ -136,7 +136,7 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
         Sigma=Sigma,
         dof=dof,
         widening=1.0 + offset**2 if widened else 1.0,
-        step=used.information.step() if auto and evidence else None,
+        step=used.step if auto and evidence else None,
         smoothing=strength / (evidence.strength * np.mean(scale**2))
         if evidence
         else np.nan,

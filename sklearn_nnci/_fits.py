@@ -38,8 +38,10 @@ class Fit(NamedTuple):
     """Their counts and second moments."""
     rank: int
     """rank J."""
+    step: np.ndarray
+    """The Gauss-Newton step that is left, A^+ g, (p,)."""
     offset: float
-    """g'A^+ g, what the Gauss-Newton step that is left would gain, times two."""
+    """g'A^+ g, twice what that step would gain."""
 
     @property
     def n_samples(self):
@@ -119,9 +121,7 @@ def reduce_rows(rows):
 
 
 def reduce_primal(sums, penalty):
-    """Return the primal reduction, where the dual cannot serve `penalty`."""
-    if sums.route == "primal":
-        return sums
+    """Return the primal reduction in place of a dual that cannot serve `penalty`."""
     n_rows, p = len(sums.reduced), sums.network.n_parameters
     columns = p if penalty.strength > 0.0 else n_rows
     what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
@@ -152,13 +152,12 @@ def factor(sums, penalty):
     """Return the `Fit` of the reduced rows under `penalty`."""
     rank = sums.rank()  # first, in memory that the factor takes then
     information = sums.penalise(penalty)
-    return _fit(information, information.leverages(), rank)
+    return _fit(information, information.leverages(), rank, information.step())
 
 
-def _fit(information, leverages, rank):
-    offset = information.offset(information.step())
-    sums = information.sums
-    return Fit(information, leverages, sums.rows, sums.totals, rank, offset)
+def _fit(information, leverages, rank, step):
+    sums, offset = information.sums, information.offset(step)
+    return Fit(information, leverages, sums.rows, sums.totals, rank, step, offset)
 
 
 def factor_evidence(sums, rank):
@@ -177,5 +176,5 @@ def factor_evidence(sums, rank):
         sums = (_information if sums.route == "primal" else _dual).reduce_rows(rows)
     evidence = maximise(*sums.spectrum_parts(m), totals.weight * m)
     information = sums.penalise(Penalty(evidence.strength, m))
-    leverages = information.leverages(information.step())
-    return _fit(information, leverages, rank), evidence
+    step = information.step()
+    return _fit(information, information.leverages(step), rank, step), evidence

@@ -199,14 +199,14 @@ def rank(R, n_rows):
     if certain >= min(R.shape):
         return min(R.shape)
     order = order - 1
-    S = R[:, order[certain:]]
+    S, back = R[:, order[certain:]], np.argsort(order)
     G[:, certain:] = np.eye(len(G), len(G) - certain, -certain)  # leaves B'B alone
     for part in gen_batches(S.shape[1], PANEL):
         for _ in range(REFINEMENTS):
             x = (R.T @ S[:, part])[order]
             x[certain:] = 0.0
             x = linalg.cho_solve((G, False), x, check_finite=False)
-            S[:, part] -= R @ x[np.argsort(order)]
+            S[:, part] -= R @ x[back]
     values = linalg.svdvals(S, overwrite_a=True, check_finite=False)
     return certain + int(np.sum(values > rank_floor(R, n_rows)))
 
