@@ -49,13 +49,13 @@ def data(case, loss="squared_error"):
 @pytest.mark.parametrize("case", SMOOTH, ids=str)
 def test_gradient_vanishes(case, loss):
     X, y, w = data(case, loss)
-    network, record = polish(case.network, X, y, w, 1.0, loss=loss)
-    args = (case, X, y, w, 1.0, loss)
-    # Where units die or become one, the Hessian is singular: steps shrink until
-    # rounding or their number ends them, whichever comes first on this machine.
-    singular = case.network.n_parameters > case.n_samples
-    slowly = ["no further decrease", *["iterations exhausted"] * singular]
-    assert record.reason in ("gradient vanished", *slowly)
+    # Under a large penalty some of many units die: the Hessian becomes singular, and
+    # whether rounding or the number of steps ends it depends on the machine.
+    strength = 0.01 if case.network.n_parameters > case.n_samples else 1.0
+    network, record = polish(case.network, X, y, w, strength, loss=loss)
+    args = (case, X, y, w, strength, loss)
+    # Where two units have become one, the Hessian is singular and rounding ends it.
+    assert record.reason in ("gradient vanished", "no further decrease")
     at_start = np.abs(gradient(packed(case.network), *args)).max()
     left = np.abs(gradient(packed(network), *args)).max()
     assert left < 1e-6 * at_start
