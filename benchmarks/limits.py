@@ -1,7 +1,8 @@
 """How near the package comes to what the machine, and its parent, allow.
 
 - Jacobian at 256 rows, over a copy of as many bytes: `jacobian`, checks and
-  allocation included, and the kernel alone, into an array that is there already.
+  allocation included, and the kernel alone, into an array that is there already; of
+  the kernel, the products that are written, and a constant written in their place.
 - `predict(return_ci=True)` over `predict`, 10,000 rows; and what remains if all it did
   were the flops of the variance, at the rate of matrix products.
 - Variance of the mean: its flops as a share of what matrix products reach, counting
@@ -34,6 +35,7 @@ methods compared follow each other; `benchmarks/limits.py` says what is measured
 
 {}.
 """
+ORDER = 2048  # of the matrix product that others are measured by
 
 
 def jacobian(quick):
@@ -43,21 +45,22 @@ def jacobian(quick):
         J = est.jacobian(X)
         network = est._network()  # internals: the kernel alone
         Jt = np.empty((p, 1, len(X)))
+        factors = _jacobian.factors(network, X)
         seconds = race(
             3 if quick else 31,
             public=partial(est.jacobian, X),
             kernel=lambda network=network, X=X, Jt=Jt: _jacobian.dense(
                 _jacobian.factors(network, X), out=Jt
             ),
+            products=partial(_jacobian.dense, factors, out=Jt),
+            constant=partial(Jt.fill, 1.0),
             copy=partial(np.copyto, J.copy("K"), J),
         )
-        bars = ("<= 4", "<= 1.8") if p == 3651 else ("", "")
-        for name, bar in zip(("public", "kernel"), bars, strict=True):
+        bars = {"public": "<= 4", "kernel": "<= 1.8"} if p == 3651 else {}
+        for name in ("public", "kernel", "products", "constant"):
+            bar = bars.get(name, "")
             what = f"Jacobian, {name}, p = {p}, over a copy"
             yield Figure(what, ratios(seconds[name], seconds["copy"]), bar)
-
-
-ORDER = 2048  # of the matrix product that others are measured by
 
 
 def matrix_product():

@@ -177,6 +177,7 @@ def kernels():
 def record(figures):
     """Append the figures to ``results/figures.csv``."""
     path, today = RESULTS / "figures.csv", datetime.date.today().isoformat()
+    about = versions()
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -185,7 +186,7 @@ def record(figures):
         for figure in figures:
             numbers = [f"{value:.4g}" for value in figure.quartiles]
             bar = figure.unit, len(figure.values), figure.bar, figure.verdict
-            writer.writerow([today, figure.name, *numbers, *bar, versions()])
+            writer.writerow([today, figure.name, *numbers, *bar, about])
 
 
 def main(measure, name, text, description):
