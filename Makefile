@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types coverage study
+.PHONY: help demo test test-oldest test-newest check lint types coverage study
 .PHONY: benchmarks jacobian limits memory scaling cluster workers clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,21 @@ demo: .venv/installed  ## predictions of the diabetes data with both intervals, 
 
 test: .venv/installed  ## the whole test suite, documentation's code included
 	$(BIN)/python -m pytest
+
+.venv-oldest/installed: pyproject.toml tests/oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet --editable '.[test,dask]' \
+		--constraint tests/oldest.txt
+	@touch $@
+
+test-oldest: .venv-oldest/installed  ## the suite with the oldest versions (Python 3.11)
+	.venv-oldest/bin/python -m pytest
+
+test-newest:  ## the suite with the newest versions, pre-releases too
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --quiet --pre --upgrade --upgrade-strategy eager \
+		--editable '.[test,dask]'
+	.venv-newest/bin/python -m pytest
 
 lint: .venv/installed  ## style and format
 	$(BIN)/ruff check .
@@ -59,4 +74,4 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 	$(BIN)/python benchmarks/cluster.py
 
 clean:  ## remove what the targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache

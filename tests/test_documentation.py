@@ -1,9 +1,12 @@
 """Every code block of the documentation runs, in the order it is read."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))]
@@ -19,6 +22,8 @@ def test_there_are_blocks():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_runs(page):
+    if re.search(r"^(import|from) dask", "\n".join(blocks(page)), re.M):
+        pytest.importorskip("distributed")
     namespace = {"__name__": "documentation"}
     for block in blocks(page):
         exec(compile(block, str(page), "exec"), namespace)
@@ -31,12 +36,21 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_commands_of_the_readme_are_targets():
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_commands_are_targets(page):
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in re.findall(
-        r"`?make ([a-z]+)", (ROOT / "README.md").read_text("utf-8")
-    ):
+    for target in re.findall(r"make ([a-z-]+)", (ROOT / page).read_text("utf-8")):
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_oldest_versions_tested_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = (ROOT / "tests" / "oldest.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in pins if "==" in line)
+    for requirement in map(Requirement, project["dependencies"]):
+        (bound,) = requirement.specifier
+        assert bound.operator == ">="
+        assert Version(pins[requirement.name]) == Version(bound.version)
 
 
 def test_the_demo_draws_its_picture(tmp_path, capsys):
