@@ -1,6 +1,6 @@
 """Confidence and prediction intervals for scikit-learn's MLPRegressor."""
 
-from sklearn_nnci import exceptions
+from sklearn_nnci import exceptions, metrics
 from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci._target import TransformedTargetRegressorCI
@@ -12,4 +12,5 @@ __all__ = [
     "TransformedTargetRegressorCI",
     "__version__",
     "exceptions",
+    "metrics",
 ]

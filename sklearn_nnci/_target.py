@@ -1,34 +1,68 @@
-"""Intervals for networks that are fitted to a transformed target.
+"""Inference for networks that are fitted to a transformed target.
 
 With y = g(u), g the inverse transformation and monotone, P(l <= u <= h) is
 P(g(l) <= y <= g(h)): bounds pass through g one at a time, swapped where it
-decreases. A standard deviation does not: that of g(u) is not g of that of u.
+decreases. A standard deviation passes only where g is a line, as a scaler's is:
+
+    g(u) = a u + b  =>  sd(y) = |a| sd(u),  cov(y_k, y_l) = a_k a_l cov(u_k, u_l)
+
+A residual e = u - f always does: in units of y it is y - g(u - e).
 """
 
-import numpy as np
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.utils.validation import check_is_fitted
+import copy
+import functools
+from dataclasses import dataclass, field, fields
 
-# Points at which the inverse is checked over the range of the values sent to it.
+import numpy as np
+import sklearn
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_nnci._intervals import Prediction
+from sklearn_nnci._regressor import MLPRegressorCI
+from sklearn_nnci.metrics import unwrap
+
+# Points at which the inverse is evaluated along each output.
 GRID = 201
+# g is a line if it departs from one by no more than this share of its range, which
+# is then the error of standard deviations, or by rounding.
+STRAIGHT, ROUNDING = 1e-6, 1e-14
+FLAGS = ("return_ci", "return_pi", "return_std", "return_cov")
+
+
+@dataclass(frozen=True, eq=False)
+class TransformedPrediction(Prediction):
+    """A `Prediction` of y = g(u): each interval is that of `inner`, u's, `through` g.
+
+    The callable `through` takes ``inner.mean`` and an interval about it.
+    """
+
+    inner: object = field(default=None, repr=False)
+    through: object = field(default=None, repr=False)
+
+    def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
+        """Return the interval in units of y; see `Prediction.conf_int`."""
+        interval = self.inner.conf_int(
+            confidence_level, obs=obs, simultaneous=simultaneous
+        )
+        return self.through(self.inner.mean, interval)
 
 
 class TransformedTargetRegressorCI(TransformedTargetRegressor):
     """Regress on a transformed target, with intervals in the units of y.
 
-    :class:`sklearn.compose.TransformedTargetRegressor` whose ``predict`` accepts
-    ``return_ci`` and ``return_pi``: networks need scaled targets, and the parent
-    cannot take the pair that such a call returns through the inverse.
+    :class:`sklearn.compose.TransformedTargetRegressor` with the methods of
+    `MLPRegressorCI`: networks need scaled targets, and the parent takes nothing but
+    predictions through the inverse.
 
     Parameters
     ----------
     regressor : object, default=None
-        An `MLPRegressorCI`, or a pipeline that ends in one.
+        An `MLPRegressorCI`, or a pipeline or search that ends in one; None is
+        ``MLPRegressorCI()``.
     transformer : object, default=None
         As in the parent; it must act on each output alone and monotonically.
-    func : function, default=None
-        As in the parent; monotone.
-    inverse_func : function, default=None
+    func, inverse_func : function, default=None
         As in the parent; monotone.
     check_inverse : bool, default=True
         As in the parent.
@@ -37,6 +71,8 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     ----------
     regressor_, transformer_ :
         As in the parent.
+    inference_ : Report
+        That of the network inside.
 
     See Also
     --------
@@ -44,10 +80,17 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
 
     Notes
     -----
+    What is said of rows is in units of y: `predict`, `get_prediction`, `influence`.
+    What is said of the network is in units of the transformed y, to which it was
+    fitted: `inference_`, `diagnostics`, `loo_score`. All but `fit` and `predict` are an
+    AttributeError if `regressor` does not end in an `MLPRegressorCI`.
+
     A confidence interval is one of g(E u), the median of y where the noise of u is
-    symmetric; it is the mean of y if g is linear, as that of StandardScaler. A
-    transformer that clips, as QuantileTransformer does beyond the training data,
-    clips the bounds too.
+    symmetric; it is the mean of y if the inverse g is a line, as that of
+    StandardScaler. Only then are there standard deviations. Whether it is one is found
+    at fit, from its values over the transformed training targets and as far again on
+    either side. A transformer that clips, as QuantileTransformer does beyond the
+    training data, clips the bounds too.
 
     Examples
     --------
@@ -63,91 +106,315 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     >>> y_pred, pi = model.fit(X, y).predict(X[:3], return_pi=True)
     >>> pi.shape
     (3, 2)
+    >>> model.get_prediction(X[:3]).conf_int([0.5, 0.9]).shape
+    (3, 2, 2)
+    >>> model.influence(X, y).cooks_distance.shape
+    (442,)
     """
 
-    def predict(self, X, *, return_ci=False, return_pi=False, **predict_params):
-        """Predict in the units of y, on request with an interval.
+    def fit(self, X, y, **fit_params):
+        """Fit the transformer to y, then the regressor to the transformed y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        **fit_params : dict
+            Passed to the regressor, `sample_weight` for example.
+
+        Returns
+        -------
+        self : TransformedTargetRegressorCI
+            The fitted estimator.
+        """
+        fitted = self._chosen()
+        super(TransformedTargetRegressorCI, fitted).fit(X, y, **fit_params)
+        vars(self).update(vars(fitted) | {"regressor": self.regressor})
+        self._slopes = self._lines(_numeric(y))
+        return self
+
+    def _chosen(self):
+        """Return self, or where it has no regressor a copy that has a network."""
+        if self.regressor is not None:
+            return self
+        chosen, network = copy.copy(self), MLPRegressorCI()
+        if sklearn.get_config()["enable_metadata_routing"]:
+            keys = (*FLAGS, "confidence_level", "simultaneous")
+            network.set_predict_request(**dict.fromkeys(keys, True))
+            network.set_fit_request(sample_weight=True)
+        chosen.regressor = network
+        return chosen
+
+    def __sklearn_tags__(self):
+        return super(TransformedTargetRegressorCI, self._chosen()).__sklearn_tags__()
+
+    def get_metadata_routing(self):
+        """Return which keywords go to the regressor, as in the parent."""
+        routed = self._chosen()
+        return super(TransformedTargetRegressorCI, routed).get_metadata_routing()
+
+    def predict(self, X, *, return_ci=False, return_pi=False, return_std=False,
+                return_cov=False, **predict_params):  # fmt: skip
+        """Predict in units of y, and on request say how sure.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Query rows.
-        return_ci : bool, default=False
-            Return the confidence interval; see `MLPRegressorCI.predict`.
-        return_pi : bool, default=False
-            Return the prediction interval.
+        return_ci, return_pi : bool, default=False
+            Return the confidence or the prediction interval; see
+            `MLPRegressorCI.predict`.
+        return_std, return_cov : bool, default=False
+            Return the standard deviation of a new observation, or the covariance of
+            the mean between rows, if the inverse is a line.
         **predict_params : dict
-            Passed to the regressor, `confidence_level` for example.
+            Passed to the regressor: `confidence_level`, `simultaneous`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
-        interval : ndarray of shape ``y.shape + (2,) + np.shape(confidence_level)``
-            Lower and upper bounds, with `return_ci` or `return_pi`.
+        found : ndarray
+            What was asked for, shaped as by `MLPRegressorCI.predict` for this y.
 
         Raises
         ------
         ValueError
-            If the inverse transformation is not monotone over the interval, or if
+            If the inverse is not monotone over the interval, or not a line where
             `return_std` or `return_cov` is asked for.
         """
-        for name in ("return_std", "return_cov"):
-            if predict_params.pop(name, False):
-                raise ValueError(
-                    f"{name}=True cannot pass a transformed target: the spread of y is "
-                    "not the inverse of the spread of the transformed y. Try "
-                    "return_pi=True, whose bounds pass, or predict with regressor_."
-                )
-        if not (return_ci or return_pi):
+        given = zip(FLAGS, (return_ci, return_pi, return_std, return_cov), strict=True)
+        asked = {name: True for name, flag in given if flag}
+        if not asked:
             predict_params.pop("confidence_level", None)
             return super().predict(X, **predict_params)
         check_is_fitted(self)
-        u, interval = self.regressor_.predict(
-            X, return_ci=return_ci, return_pi=return_pi, **predict_params
+        bounds = return_ci or return_pi
+        if not bounds and np.isnan(self._slopes).any():
+            raise ValueError(
+                f"{next(iter(asked))}=True cannot pass transformer_="
+                f"{self.transformer_!r}, whose inverse is not a line: the spread of y "
+                "is not the inverse of the spread of the transformed y. Try "
+                "return_pi=True, whose bounds pass, or predict with regressor_."
+            )
+        u, found = self.regressor_.predict(X, **asked, **predict_params)
+        y = self._inverse(u)
+        if bounds:
+            return y, self._through(u, found)
+        if return_std:
+            return y, np.abs(self._slopes) * found.reshape(y.shape)
+        return y, self._covariance(lambda: found, y.shape)
+
+    def get_prediction(self, X):
+        """Return predictions in units of y: standard errors, intervals and a table.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows; the index of a DataFrame is kept.
+
+        Returns
+        -------
+        prediction : Prediction
+            As by `MLPRegressorCI.get_prediction`; ``se_mean`` and ``se_obs`` are nan
+            where the inverse is not a line, and intervals are those of `predict`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted, or has no inference at its weights.
+        AttributeError
+            If `regressor` does not end in an `MLPRegressorCI`.
+        """
+        network, rows = self._inside(X)
+        inner = network.get_prediction(rows)
+        y, a = self._inverse(inner.mean), np.abs(self._slopes)
+        known = {item.name: getattr(inner, item.name) for item in fields(Prediction)}
+        known |= {
+            name: unit * known[name].reshape(y.shape)
+            for name, unit in dict(se_mean=a, se_obs=a, leverage=1.0).items()
+            if known.get(name) is not None
+        }
+        known |= dict(
+            mean=y,
+            index=X.index if hasattr(X, "iloc") else None,
+            covariance=functools.partial(self._covariance, inner.covariance, y.shape),
         )
+        return TransformedPrediction(**known, inner=inner, through=self._through)
+
+    @property
+    def inference_(self):
+        """What inference found, a `Report`, in units of the transformed y."""
+        return self._inside()[0].inference_
+
+    def diagnostics(self):
+        """Return every check of the network; see `MLPRegressorCI.diagnostics`.
+
+        Returns
+        -------
+        diagnostics : Diagnostics
+            Of the fit to the transformed y.
+        """
+        return self._inside()[0].diagnostics()
+
+    def fit_inference(self, X, y, sample_weight=None):
+        """Compute the inference anew; see `MLPRegressorCI.fit_inference`.
+
+        By the parameters of the network in ``regressor_``, a copy of the one given:
+        set them there, ``model.regressor_[-1].set_params(covariance="HC3")``.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            As given to `fit`: X not preprocessed, y not transformed.
+
+        Returns
+        -------
+        self : TransformedTargetRegressorCI
+            The model, its inference replaced.
+        """
+        network, X = self._inside(X)
+        network.fit_inference(X, self._targets(y)[1], sample_weight)
+        return self
+
+    def influence(self, X, y, sample_weight=None):
+        """Return what each training row does; see `MLPRegressorCI.influence`.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            As given to `fit`: X not preprocessed, y not transformed.
+
+        Returns
+        -------
+        influence : Influence
+            ``residuals`` and ``loo_residuals`` in units of y, whatever the transformer:
+            y less its prediction, by the network with the row and without it. Other
+            fields have no units, and are of the fit to the transformed y.
+        """
+        network, X = self._inside(X)
+        y, u = self._targets(y)
+        found = network.influence(X, u, sample_weight)
+        return found._replace(
+            residuals=self._residuals(y, u, found.residuals),
+            loo_residuals=self._residuals(y, u, found.loo_residuals),
+        )
+
+    def loo_score(self, X, y, sample_weight=None):
+        """Return the leave-one-out R^2 of the transformed y.
+
+        It is that of y if the inverse is a line. Else it does not compare transformers,
+        each of which changes what is scored.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            As given to `fit`: X not preprocessed, y not transformed.
+
+        Returns
+        -------
+        score : float
+            See `MLPRegressorCI.loo_score`.
+        """
+        network, X = self._inside(X)
+        return network.loo_score(X, self._targets(y)[1], sample_weight)
+
+    def _inside(self, X=None):
+        """Return the fitted network, and X as it sees it."""
+        check_is_fitted(self)
+        network, X = unwrap(self.regressor_, X)
+        if not hasattr(network, "get_prediction"):
+            raise AttributeError(
+                f"regressor_={self.regressor_!r} has no inference. Try regressor="
+                "MLPRegressorCI(), or a pipeline or search that ends in one."
+            )
+        return network, X
+
+    def _targets(self, y):
+        """Return y and the transformed y, each (n, m)."""
+        y = _numeric(y)
+        m = np.prod(y.shape[1:], dtype=int)
+        if m != self._slopes.size:
+            raise ValueError(
+                f"y has {m} outputs, but the model has {self._slopes.size}."
+            )
+        y = y.reshape(len(y), m)
+        return y, np.asarray(self.transformer_.transform(y)).reshape(y.shape)
+
+    def _inverse(self, u):
+        """Return g(u), shaped as y was at fit."""
+        y = self.transformer_.inverse_transform(u.reshape(len(u), -1))
+        return np.asarray(y).reshape(len(u), *self._slopes.shape)
+
+    def _covariance(self, covariance, shape):
+        a = np.broadcast_to(self._slopes, shape)
+        return np.multiply.outer(a, a) * covariance().reshape(shape * 2)
+
+    def _residuals(self, y, u, e):
+        """Return y - g(u - e), shaped as e; what is not finite stays."""
+        finite = np.isfinite(e)
+        g = self._inverse(u - np.where(finite, e, 0.0).reshape(u.shape))
+        return np.where(finite, y.reshape(e.shape) - g.reshape(e.shape), e)
+
+    def _through(self, u, interval):
+        """Return g of each bound of intervals about u, in ascending order."""
         rows, levels = u.reshape(len(u), -1), interval.shape[u.ndim + 1 :]
         bounds = interval.reshape(*rows.shape, 2, -1)
         sign = self._directions(rows, bounds)
-        y = self.transformer_.inverse_transform(rows)
-        if self._training_dim == 1:
-            y = y.reshape(-1)
         # Bound by bound: a transformer acts on (n_samples, n_outputs), no more.
         sides = [
-            [self._invert(side[..., k], rows, sign, end) for k in range(side.shape[-1])]
+            [self._bound(side[..., k], rows, sign, end) for k in range(side.shape[-1])]
             for side, end in zip(np.moveaxis(bounds, 2, 0), (-1.0, 1.0), strict=True)
         ]
         ordered = np.sort(np.moveaxis(np.array(sides), (0, 1), (2, 3)), axis=2)
-        return y, ordered.reshape(*y.shape, 2, *levels)
+        return ordered.reshape(len(u), *self._slopes.shape, 2, *levels)
 
-    def _invert(self, bound, u, sign, end):
+    def _bound(self, bound, u, sign, end):
         """Return g(bound), (n, m); infinite where g has no value or `bound` none."""
         finite = np.isfinite(bound)
         out = self.transformer_.inverse_transform(np.where(finite, bound, u))
         return np.where(finite & ~np.isnan(out), out, sign * end * np.inf)
 
     def _directions(self, u, bounds):
-        """Return 1 or -1 per output, where g rises or falls over the bounds.
-
-        g is followed along one output at a time, the others at their median.
-        """
+        """Return 1 or -1 per output, where g rises or falls over the bounds."""
         values = np.concatenate([u[:, :, None], *np.moveaxis(bounds, 3, 0)], axis=2)
         values = np.where(np.isfinite(values), values, u[:, :, None])
         lowest, highest = values.min(axis=(0, 2)), values.max(axis=(0, 2))
-        signs = np.ones(u.shape[1])
-        for k in range(len(signs)):
-            along = np.tile(np.median(u, axis=0), (GRID, 1))
-            along[:, k] = np.linspace(lowest[k], highest[k], GRID)
-            g = self.transformer_.inverse_transform(along)
-            others = np.delete(g, k, axis=1)
-            step = np.diff(g[:, k])
+        signs = []
+        for _, g, alone in self._sections(lowest, np.median(u, axis=0), highest):
+            step = np.diff(g)
             step = step[~np.isnan(step)]
             if (step < 0.0).any() and (step > 0.0).any():
                 self._refuse("is not monotone over the interval")
-            if not np.allclose(others, others[:1], equal_nan=True):
+            if not alone:
                 self._refuse("mixes the outputs")
-            signs[k] = -1.0 if (step < 0.0).any() else 1.0
-        return signs
+            signs.append(-1.0 if (step < 0.0).any() else 1.0)
+        return np.array(signs)
+
+    def _lines(self, y):
+        """Return the slope a of g per output, shaped as a row of y; nan if no line."""
+        ends = np.stack([y.min(axis=0), y.max(axis=0)]).reshape(2, -1)
+        try:
+            ends = np.sort(np.asarray(self.transformer_.transform(ends)), axis=0)
+            width = np.where(ends[1] > ends[0], ends[1] - ends[0], 1.0)
+            lowest, highest = ends[0] - width, ends[1] + width
+            with np.errstate(all="ignore"):
+                sections = self._sections(lowest, ends.mean(axis=0), highest)
+                return np.reshape([_slope(*s) for s in sections], y.shape[1:])
+        except Exception:  # whatever a transformer raises where it has no inverse
+            return np.full(y.shape[1:], np.nan)
+
+    def _sections(self, lowest, middle, highest):
+        """Yield u, g(u) along each output, and whether the others stay, at `middle`."""
+        for k in range(len(middle)):
+            along = np.tile(middle, (GRID, 1))
+            along[:, k] = np.linspace(lowest[k], highest[k], GRID)
+            g = np.asarray(self.transformer_.inverse_transform(along))
+            others = np.delete(g, k, axis=1)
+            alone = np.allclose(others, others[:1], equal_nan=True)
+            yield along[:, k], g[:, k], alone
 
     def _refuse(self, what):
         raise ValueError(
@@ -155,3 +422,15 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             "cannot pass it. Try a transformer that acts on each output alone, and "
             "monotonically."
         )
+
+
+def _numeric(y):
+    return check_array(y, input_name="y", ensure_2d=False, allow_nd=True)
+
+
+def _slope(u, g, alone):
+    """Return the slope of g(u), nan where g is not a line or moves other outputs."""
+    off = np.abs(g - np.interp(u, u[[0, -1]], g[[0, -1]])).max()
+    near = STRAIGHT * np.ptp(g) + ROUNDING * np.abs(g).max()
+    slope = (g[-1] - g[0]) / (u[-1] - u[0])
+    return slope if alone and off <= near else np.nan

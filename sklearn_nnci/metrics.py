@@ -1,9 +1,11 @@
-"""Scores of intervals, and scorers for scikit-learn's searches."""
+"""Scorers for scikit-learn's searches."""
+
+from sklearn.pipeline import Pipeline
 
 __all__ = ["loo_scorer"]
 
 
-def loo_scorer(estimator, X, y):
+def loo_scorer(estimator, X, y, sample_weight=None):
     """Return the leave-one-out R^2 of a fitted network: selection without refits.
 
     For searches that train on all rows, ``GridSearchCV(model, grid,
@@ -13,17 +15,25 @@ def loo_scorer(estimator, X, y):
     Parameters
     ----------
     estimator : MLPRegressorCI
-        Fitted, also at the end of a pipeline or inside a
-        `TransformedTargetRegressorCI` (then scored in units of the transformed y).
+        Fitted, also at the end of a pipeline or search, or inside a
+        `TransformedTargetRegressorCI` (what is scored is then the transformed y).
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows it was trained on.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights it was trained with. A search passes none to a scorer: bind them,
+        ``functools.partial(loo_scorer, sample_weight=w)``.
 
     Returns
     -------
     score : float
         As `MLPRegressorCI.loo_score`.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` does not end in an `MLPRegressorCI`.
 
     See Also
     --------
@@ -48,13 +58,23 @@ def loo_scorer(estimator, X, y):
     >>> search.fit(X, scale(y)).best_params_["mlpregressorci__alpha"]
     1.0
     """
-    if hasattr(estimator, "transformer_"):
-        shape = y.shape if hasattr(y, "shape") else (len(y),)
-        y = estimator.transformer_.transform(
-            y.reshape(len(y), -1) if len(shape) == 1 else y
-        ).reshape(shape)
-        estimator = estimator.regressor_
-    if hasattr(estimator, "steps"):
-        X = estimator[:-1].transform(X)
-        estimator = estimator[-1]
-    return estimator.loo_score(X, y)
+    model, X = unwrap(estimator, X)
+    if not hasattr(model, "loo_score"):
+        raise TypeError(
+            f"estimator has no leave-one-out score, got {model!r}. Try an "
+            "MLPRegressorCI, alone, at the end of a pipeline or search, or inside a "
+            "TransformedTargetRegressorCI."
+        )
+    return model.loo_score(X, y, sample_weight)
+
+
+def unwrap(estimator, X=None):
+    """Return what searches and pipelines end in, and X, if given, as it sees it."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            steps, estimator = estimator[:-1], estimator[-1]
+            X = steps.transform(X) if X is not None and len(steps) else X
+        else:
+            return estimator, X
