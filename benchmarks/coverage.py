@@ -42,7 +42,7 @@ from typing import NamedTuple
 import joblib
 import numpy as np
 import sklearn
-from grid import DESIGNS, LEVEL, N_TEST, measure, tenths, units
+from grid import DESIGNS, LEVEL, N_TEST, measure, spread, tenths, units
 from grid import LBFGS as FEW_STEPS
 from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning
@@ -68,11 +68,11 @@ def sinc(rng, n):
     return X, np.sinc(2.0 * (X[:, 0] + 5.0) / np.pi), np.sqrt(2e-3)
 
 
-def sine(rng, n):
-    """Return X, true mean and noise sd of the first picture that everybody draws."""
+def sine(rng, n, *, sd=None):
+    """Return X, true mean and noise sd of a sine; by default 0.1 s.d. of the mean."""
     inputs, mean = DESIGNS["sine"]
     X = inputs(rng, n)
-    return X, mean(X), 0.1
+    return X, mean(X), 0.1 * spread("sine") if sd is None else sd
 
 
 def teacher(rng, n, **options):
@@ -90,6 +90,7 @@ DATA = {
     NOISY: partial(friedman, d=10, sd=5.0),
     "sinc": sinc,
     "sine": sine,
+    "sine, sd 0.1": partial(sine, sd=0.1),  # 0.14 s.d. of the mean
     "teacher": teacher,
     "teacher, weak unit": partial(teacher, weak=0.1),  # as large as the noise
     "teacher, weaker unit": partial(teacher, weak=0.03),
@@ -117,20 +118,22 @@ TANH, RELU = units(6), units(20, "relu")
 LBFGS = dict(solver="lbfgs", max_iter=5000, max_fun=10**6)
 BEST = FEW_STEPS | dict(polish=True, n_restarts=4)
 STOPPED, BAYESIAN = dict(early_stopping=True), dict(covariance="bayesian")
-BOUNDED = dict(unbounded=(0.0, 0.0))
+SINE = bars((0.97, 1.0), 1.6, (0.965, 1.0), 1.75, unbounded=(0.0, 0.0))
 WEAK = bars((0.88, 0.97))
 CELLS = [
-    Cell("default, sine", "sine", 200, {},
-         bars((0.97, 1.0), 1.6, (0.965, 1.0), 1.75, **BOUNDED)),
+    Cell("default, sine", "sine", 200, {}, SINE),
+    Cell("default, sine, sd 0.1", "sine, sd 0.1", 200, {}, SINE),
     Cell("default, sine, n=1000", "sine", 1000, {},
          bars((0.95, 1.0), None, (0.93, 0.99), 0.6, ci_worst=(0.85, 1.0))),
+    Cell("default, sine, sd 0.1, n=1000", "sine, sd 0.1", 1000, {},
+         bars((0.95, 1.0), None, (0.93, 0.99), ci_worst=(0.85, 1.0))),
     Cell("default", D10, 300, {}, bars((0.96, 0.995), 2.0, (0.96, 0.99))),
     Cell("default, early stopping", D10, 300, STOPPED,
          bars((0.96, 0.995), None, (0.955, 0.99))),
     Cell("default, n=1000", D10, 1000, {}, bars((0.97, 0.998), 1.1)),
     Cell("default, large n", D5, 3000, {}, bars((0.97, 1.0), 0.48, (0.95, 0.98))),
     Cell("tanh adam", "sinc", 200, TANH, bars((0.97, 1.0), 2.1, (0.97, 1.0))),
-    Cell("relu 60 lbfgs", D10, 1000, units(60, "relu") | LBFGS,
+    Cell("relu 60 lbfgs", D5, 1000, units(60, "relu") | FEW_STEPS,
          bars((0.97, 1.0), 0.7)),
     Cell("best of 5, sinc", "sinc", 200, units(6) | BEST, bars((0.93, 0.99))),
     Cell("best of 5, Friedman", D5, 300, units(5) | BEST, bars((0.91, 0.97))),
