@@ -279,20 +279,29 @@ class PrimalPosterior(NamedTuple):
     scale: float = 1.0
     """Standard deviation that F is in units of."""
 
+    @_linalg.overflowing()
     def variance(self, F):
-        """Return the variance of each f_k(x), (m, n); infinite outside the span."""
+        """Return the variance of each f_k(x), (m, n).
+
+        Infinite where it is lost: outside the span of the rows, or to overflow.
+        """
         shape = F.shape
         Jt = _jacobian.dense(F).reshape(shape[0], -1)
         lost = _linalg.lost(self.basis, self.tolerance, Jt)
         v = self.scale**2 * _linalg.squared_norms(self.root, Jt)
-        v[lost] = np.inf
+        v[lost | ~np.isfinite(v)] = np.inf
         return v.reshape(shape[1:])
 
+    @_linalg.overflowing()
     def covariance(self, F):
-        """Return the covariance of all f_k(x), (m n, m n), and which are lost."""
+        """Return the covariance of all f_k(x), (m n, m n), and which are lost.
+
+        Of these the variance is infinite, the covariance with the others nan.
+        """
         Jt = _jacobian.dense(F).reshape(F.shape[0], -1)
         u = self.scale * _linalg.times(self.root, Jt)
-        return u.T @ u, _linalg.lost(self.basis, self.tolerance, Jt)
+        lost = _linalg.lost(self.basis, self.tolerance, Jt)
+        return _linalg.unbounded(u.T @ u, lost)
 
     def parameter_covariance(self):
         """Return the covariance of theta, (p, p), and which are lost."""

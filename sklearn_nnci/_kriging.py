@@ -66,14 +66,18 @@ class DualPosterior(NamedTuple):
     penalty: Penalty
     meat: Meat
 
+    @_linalg.overflowing()
     def variance(self, F):
-        """Return the variance of each f_k(x), (m, n); infinite where it is lost."""
+        """Return the variance of each f_k(x), (m, n).
+
+        Infinite where it is lost: outside the span of the rows, or to overflow.
+        """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
         prior = np.einsum("nkk->kn", _jacobian.kernel_diagonal(F, len(jb))).ravel()
         prior = prior / self.penalty.strength
         v = prior - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
-        few = np.flatnonzero(v < LOSSY * prior)
+        few = np.flatnonzero(_lossy(v, prior))
         if few.size:
             a = self.kriging.smoother(z[:, few], r[:, few])
             left = self._left_to_penalty(F, few, a)
@@ -84,19 +88,24 @@ class DualPosterior(NamedTuple):
             a = self.kriging.smoother(z, r)
             mixed, squares = self._mix(a), np.einsum("ij,ij->j", a, a)
             v = np.einsum("ij,ij->j", mixed, mixed) + self.meat.prior * (v - squares)
-        return np.where(self._lost(jb), np.inf, v).reshape(F.shape[1:])
+        v[self._lost(jb) | ~np.isfinite(v)] = np.inf
+        return v.reshape(F.shape[1:])
 
+    @_linalg.overflowing()
     def covariance(self, F):
-        """Return the covariance of all f_k(x), (m n, m n), and which are lost."""
+        """Return the covariance of all f_k(x), (m n, m n), and which are lost.
+
+        Of these the variance is infinite, the covariance with the others nan.
+        """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
         prior = _jacobian.kernel(F, F, len(jb)) / self.penalty.strength
         V = prior - z.T @ z + r.T @ r
-        if (np.diag(V) < LOSSY * np.diag(prior)).any():
+        if _lossy(np.diag(V), np.diag(prior)).any():
             a = self.kriging.smoother(z, r)
             left = self._left_to_penalty(F, slice(None), a)
             V = a.T @ a + left.T @ left
-        return self._combine(z, r, V), self._lost(jb)
+        return _linalg.unbounded(self._combine(z, r, V), self._lost(jb))
 
     def _left_to_penalty(self, F, columns, a):
         """Return (j_a - J_a'a) / sqrt(lambda), so that v = a'a + its squared norm.
@@ -156,6 +165,11 @@ class DualPosterior(NamedTuple):
         a = self.kriging.smoother(z, r)
         mixed = self._mix(a)
         return mixed.T @ mixed + self.meat.prior * (V - a.T @ a)
+
+
+def _lossy(v, prior):
+    """Return where `v`, a difference of the size of `prior`, has lost its digits."""
+    return np.isfinite(v) & (v < LOSSY * prior)
 
 
 def _to_arrays(X):

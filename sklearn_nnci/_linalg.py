@@ -6,6 +6,7 @@ costs half of what a full matrix costs, and any root can be brought to that form
 by an orthogonal matrix from the left, which leaves F'F as it is.
 """
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -192,10 +193,8 @@ def rank(R, n_rows):
     cost of an SVD. An SVD is left for the others less what B explains of them,
     S -= B (B'B)^-1 B'S: normal equations, repeated, which takes their error away.
     """
-    G = (R.T @ R).T  # symmetric, and now in the order that LAPACK overwrites
-    G, order, certain, _ = lapack.dpstrf(
-        G, tol=CERTAIN * G.diagonal().max(), overwrite_a=1
-    )
+    # R'R is symmetric, and transposed in the order that LAPACK overwrites.
+    G, order, certain = certain_pivots((R.T @ R).T)
     if certain >= min(R.shape):
         return min(R.shape)
     order = order - 1
@@ -207,8 +206,23 @@ def rank(R, n_rows):
             x[certain:] = 0.0
             x = linalg.cho_solve((G, False), x, check_finite=False)
             S[:, part] -= R @ x[back]
-    values = linalg.svdvals(S, overwrite_a=True, check_finite=False)
-    return certain + int(np.sum(values > rank_floor(R, n_rows)))
+    return certain + count_above(rank_floor(R, n_rows), S)
+
+
+def certain_pivots(G):
+    """Return the pivoted Cholesky factor of `G`, the order, how many are not zero.
+
+    `G` (F order) is overwritten. The pivots that count are certainly not zero; of the
+    others G, a Gram matrix, does not say.
+    """
+    tolerance = CERTAIN * G.diagonal().max(initial=0.0)
+    return lapack.dpstrf(G, tol=tolerance, overwrite_a=1)[:3]
+
+
+def count_above(floor, M):
+    """Return how many singular values of `M` exceed `floor`; `M` may be spoilt."""
+    values = linalg.svdvals(M, overwrite_a=True, check_finite=False)
+    return int(np.sum(values > floor))
 
 
 def panels(F, M):
@@ -318,6 +332,27 @@ def lost(basis, tolerance, columns):
     if basis is None:
         return np.zeros(columns.shape[1], dtype=bool)
     tail = columns[len(columns) - basis.shape[1] :]
+    largest = np.abs(tail).max(axis=0, initial=np.finfo(float).tiny)
+    tail = tail / largest  # whose squares neither overflow nor vanish
     rest = tail - basis.T @ (basis @ tail)
     size = np.linalg.norm(tail, axis=0)
     return np.linalg.norm(rest, axis=0) > tolerance * size
+
+
+@contextmanager
+def overflowing():
+    """Let numbers overflow without a word: `unbounded` says what became of them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
+def unbounded(V, lost):
+    """Overwrite a covariance where nothing bounds it, and return it with these rows.
+
+    They are those `lost`, and those whose variance is no number, by overflow: then
+    the variance is infinite, and the covariance with the others is not known.
+    """
+    lost = lost | ~np.isfinite(np.diag(V))
+    V[lost], V[:, lost] = np.nan, np.nan
+    V[lost, lost] = np.inf
+    return V, lost

@@ -472,3 +472,27 @@ def test_null_space_is_certified_only_where_it_is_known(activation, kind, known)
     assert _linalg.null_space_is(Z, sums.J[:p], sums.n_rows) == known
     if activation == "relu":
         assert not _linalg.null_space_is(Z[1:], sums.J[:p], sums.n_rows)
+
+
+# ---------------------------------------------------------- what float64 cannot hold
+
+
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e307])
+@pytest.mark.parametrize("prior", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_overflow_is_unbounded_and_only_where_it_is(route, size, prior, n_outputs):
+    """Infinite on the diagonal, unknown beside it; other rows are as without these."""
+    case = Case("relu", (40,), n_outputs, n_samples=20)
+    information = route.reduce_rows(rows_of(case)).penalise(Penalty(0.1, n_outputs))
+    posterior = information.posterior(meat_of(np.eye(n_outputs), prior))
+    X = case.X[:5].copy()
+    X[1, 0], X[3] = size, -size
+    query = _jacobian.factors(case.network, X)
+    v, (V, lost) = posterior.variance(query), posterior.covariance(query)
+    np.testing.assert_array_equal(lost, [False, True, False, True, False] * n_outputs)
+    assert np.isposinf(v.ravel()[lost]).all() and np.isposinf(np.diag(V)[lost]).all()
+    assert np.isnan(V[lost][:, ~lost]).all() and np.isnan(V[~lost][:, lost]).all()
+    near = _jacobian.factors(case.network, X[[0, 2, 4]])
+    alone, v = posterior.covariance(near)[0], v.ravel()[~lost]
+    np.testing.assert_allclose(v, posterior.variance(near).ravel())
+    np.testing.assert_allclose(V[np.ix_(~lost, ~lost)], alone, atol=1e-12)
