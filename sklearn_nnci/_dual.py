@@ -19,6 +19,7 @@ from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
 from sklearn_nnci import _jacobian, _linalg
+from sklearn_nnci._chunks import BUFFER_BYTES
 from sklearn_nnci._kriging import DualPosterior, Kriging
 from sklearn_nnci._network import pack, unpack
 from sklearn_nnci._progress import progress
@@ -72,11 +73,28 @@ class Dual(NamedTuple):
         return _jacobian.intercept_columns(self.factors, n_free).T
 
     def rank(self):
-        """Return rank J, from the pivots of J J'."""
-        K = self.gram(0)
-        tolerance = np.finfo(float).eps * max(len(K), self.network.n_parameters)
-        tolerance *= K.diagonal().max()
-        return int(lapack.dpstrf(K, tol=tolerance, overwrite_a=1)[2])
+        """Return rank J, as an SVD of J decides it.
+
+        It is N where pivots of J J' are all certain. Else they say nothing of singular
+        values below 1e-8 |J|, and those of R decide, J' = Q R: 2 N^2 p operations and
+        an SVD, more than all else on this route.
+        """
+        N = len(self.reduced)
+        if _linalg.certain_pivots(self.gram(0))[2] == N:
+            return N
+        R = _linalg.triangle(self._parameters, N, by_gram=False)
+        floor = _linalg.rank_floor(R, max(N, self.network.n_parameters))
+        return _linalg.count_above(floor, R)
+
+    def _parameters(self):
+        """Yield the weighted Jacobian by its columns, some at a time, (N, k)."""
+        for a, d in zip(*self.factors, strict=True):
+            a = np.vstack([a, np.ones_like(a[:1])])  # an intercept weights a constant
+            a, d = a.T[None, :, :, None], d.transpose(1, 2, 0)[:, :, None, :]
+            most = max(1, BUFFER_BYTES // (16 * d.size))  # two parts live at a time
+            for units in gen_batches(a.shape[2], most):
+                products = np.multiply(a[:, :, units], d, order="C")
+                yield products.reshape(len(self.reduced), -1)
 
     def spectrum_parts(self, n_free):
         """Return (K, O, t) of the linearised model; see `Primal.spectrum_parts`."""
@@ -94,14 +112,30 @@ class Dual(NamedTuple):
         V = self.gram(penalty.n_free)
         V /= penalty.strength
         V.flat[:: len(V) + 1] += 1.0
-        condition = float(np.sqrt(linalg.norm(V, 1)))  # lambda bounds A from below
         C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
         inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
         B = self.columns(penalty.n_free)
         span = _linalg.span_of(B, len(B))
         G = _linalg.times(inverse, span.restrict(B))
         Q, T = linalg.qr(G, mode="economic")
+        condition = self._condition(penalty, T)
         return DualInformation(self, penalty, inverse, Q, T, span, condition)
+
+    def _condition(self, penalty, T):
+        """Return a bound of the condition number of [J; Lambda^1/2].
+
+        Its square is |A| |A^-1|, null directions left out, and in spectral norms
+
+            |A| <= lambda + tr J J',        |A^-1| <= 1 / lambda + |T^-1|^2,
+
+        the latter because no positive matrix has more than the norms of its diagonal
+        blocks together: (lambda + J_a'(1 - B B^+)J_a)^-1 and (B'V^-1 B)^-1 = (T'T)^-1.
+        """
+        size = np.trace(self.reduced)
+        size += _linalg.norm(self.columns(self.network.n_intercepts)) ** 2
+        smallest = linalg.svdvals(T, check_finite=False).min(initial=np.inf)
+        inverse = 1.0 / penalty.strength + smallest**-2.0
+        return float(np.sqrt((penalty.strength + size) * inverse))
 
 
 def reduce_rows(rows):
@@ -139,7 +173,10 @@ class DualInformation(NamedTuple):
     span: _linalg.Span
     """What the rows determine of the free parameters."""
     condition: float
-    """Condition number of the factor of A, bounded by that of K / lambda + 1."""
+    """Bound of the condition number of [J; Lambda^1/2] in the spectral norm, null
+    directions left out. Covariances other than s^2 A^-1 (frequentist, HC0 to HC3) can
+    lose eps cond^2 for a query along what only the penalty determines: four digits
+    are left at 1e6, none at 1e8."""
 
     def leverages(self, step=None):
         """Return the `Leverages` of all rows, residuals being e, or e - J step."""

@@ -104,3 +104,27 @@ def test_what_does_not_apply_is_refused(parameters, flags, match):
     net = MLPRegressorCI(**SMALL, **parameters).fit(X, y)
     with pytest.raises(ValueError, match=match):
         net.predict(X, **{"return_ci": True, **flags})
+
+
+@pytest.mark.parametrize("activation", ["tanh", "logistic"])
+def test_scheffe_counts_the_rank_of_an_svd_where_rows_are_fewer(activation):
+    """p = 101 and 40 rows: their Gram matrix shows half of that rank."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    y = np.sin(X[:, 0]) + 3.0 + 0.3 * rng.normal(size=40)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(20,), activation=activation, alpha=1.0, noise=0.09,
+        covariance="frequentist", **CONVERGED,
+    ).fit(X, y)  # fmt: skip
+    assert net.inference_.route == "dual"
+    J = net.jacobian(X)
+    values, floor = np.linalg.svd(J, compute_uv=False), 101 * np.finfo(float).eps
+    rank = np.sum(values > floor * np.linalg.norm(J))
+    K = np.linalg.eigvalsh(J @ J.T)
+    assert rank > 1.2 * np.sum(K > floor * K.max())
+    pointwise, band = (
+        np.diff(net.predict(X[:3], return_ci=True, simultaneous=kind)[1])
+        for kind in (None, "scheffe")
+    )
+    ratio = np.sqrt(stats.chi2.isf(0.05, rank)) / stats.norm.isf(0.025)
+    np.testing.assert_allclose(band, ratio * pointwise, rtol=0.02)
