@@ -224,3 +224,29 @@ def test_constant_targets_say_nothing_about_the_noise(covariance, constant):
     net.coefs_[-1][:], net.intercepts_[-1][:] = 0.0, constant
     net.set_params(covariance="evidence").fit_inference(X, np.full(60, constant))
     assert np.isinf(net.predict(X, return_ci=True)[1]).all()
+
+
+def test_the_maximum_is_found_on_either_side_of_the_best_point_of_the_grid():
+    """Against a search of the density, V itself being factored."""
+    sides = set()
+    for seed in range(8):
+        J, t, rng = model(seed, p=(3, 15, 60)[seed % 3])
+        O, K, t = np.ones((40, 1)), J @ J.T, t + 3.0 * rng.normal(size=40)
+
+        def cost(x, K=K, t=t):
+            V = np.eye(40) + K / np.exp(x)
+            b0 = np.linalg.solve(V, t).sum() / np.linalg.solve(V, np.ones(40)).sum()
+            noise = (t - b0) @ np.linalg.solve(V, t - b0) / 40
+            return 40 * np.log(noise) + np.linalg.slogdet(V)[1]
+
+        unit = np.trace(K) / 40
+        grid = np.linspace(*np.log(np.multiply(unit, _evidence.RANGE)), _evidence.GRID)
+        best = np.argmin([cost(x) for x in grid])
+        around = grid[best - 1], grid[best + 1]
+        expected = optimize.minimize_scalar(
+            cost, bounds=around, method="bounded", options=dict(xatol=1e-9)
+        ).x
+        found = np.log(maximise(K, O, t, 40.0).strength)
+        assert found == pytest.approx(expected, abs=1e-5)
+        sides.add(found > grid[best])
+    assert sides == {True, False}

@@ -108,3 +108,10 @@ def test_frame_without_pandas_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match="pip install pandas"):
         Prediction(np.zeros(1), np.ones(1), np.ones(1), 5.0).to_frame()
+
+
+@pytest.mark.parametrize("level", [100, 150, 1e3, 2.0, -95])
+def test_only_a_percentage_is_taken_for_one(level):
+    with pytest.raises(ValueError, match="confidence_level") as error:
+        check_levels(level)
+    assert "Did you mean" not in str(error.value)
