@@ -12,26 +12,29 @@ j'C j, and C is always of one form,
     HC0 .. HC3      prior = 0, M_i = (I - H_ii)^-k/2 e_i    White; MacKinnon & White
 
 Sigma (m, m) is the noise covariance, s^2 = tr Sigma / m; for one output s^2 itself.
+What ``"auto"`` makes of the evidence is in `_auto`. Formulas with a sum over rows
+inside A^+ .. A^+ lose 0.05 eps cond^2 where a query depends on what only Lambda
+determines (1e-4 at a condition number of 2e6, by 60-digit arithmetic); s^2 A^-1 does
+not.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci import _auto
 from sklearn_nnci._fits import (
     factor,
     factor_evidence,
     reduce_primal,
     reduce_rows,
+    relative_offset,
 )
 from sklearn_nnci._rows import InferenceUnavailable, Penalty
 from sklearn_nnci._sums import Robust, meat_of
 
 # The power of I - H_ii by which robust covariances divide residuals.
 ROBUST = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
-# auto: up to this share of degrees of freedom leave-one-out noise can be trusted;
-# measured crossover of its coverage with that of `evidence`.
-EDF_SHARE = 0.3
 
 
 class Report(NamedTuple):
@@ -48,9 +51,14 @@ class Report(NamedTuple):
     n_parameters: int
     """p."""
     rank: int
-    """Rank of the Jacobian; on the dual route, of its singular values above 1e-8."""
+    """Rank of the Jacobian; on the dual route, but for ``"frequentist"``, of its
+    singular values above 1e-8."""
     edf: float
     """Effective degrees of freedom, sum of w_i tr H_ii (all outputs)."""
+    edf_fit: float
+    """The same under the penalty that the network agrees with, which tells how much it
+    has fitted whatever ended its training; nan unless `"auto"` asked, and where there
+    are more parameters than rows."""
     dof: Any
     """Degrees of freedom of the noise; (m,) for several outputs."""
     noise_variance: Any
@@ -58,8 +66,11 @@ class Report(NamedTuple):
     penalty: float
     """lambda in A."""
     condition_number: float
-    """Condition number of the factor of A, in the Frobenius norm (of the dual route, a
-    bound of that in the spectral norm); above 1e8 digits are being lost."""
+    """Condition number c of the factor of A, in the Frobenius norm (of the dual route,
+    a bound of that in the spectral norm). From 1e12 on digits are being lost, eps c;
+    by ``"frequentist"`` and ``"HC0"`` .. ``"HC3"``, which have the rows inside
+    A^-1 .. A^-1, from 1e6 on, 0.05 eps c^2, where a query depends on what only the
+    penalty determines, such as a column that was constant in training."""
     relative_offset: float
     """Remaining Gauss-Newton step in units of the confidence region, at the penalty
     that training used; nan where the noise cannot be told from the residuals."""
@@ -68,8 +79,18 @@ class Report(NamedTuple):
     press: float
     """Mean squared leave-one-out residual, in squared units of y."""
     press_ratio: float
-    """The same, leverages capped at 0.9 so that no single row decides it, over
+    """The same, leverages capped so that no single row decides it, over
     RSS / (n - edf); nan where the latter is undefined."""
+    loo_penalty: float
+    """lambda behind `press`, `loo_score` and `influence`: under ``"auto"`` that which
+    the network agrees with, or where there are more parameters than rows that of the
+    evidence; else that in A."""
+    step_variance: Any
+    """Mean square, over the training rows, of the step to the optimum of the evidence,
+    in squared units of y, (m,) for several outputs; nan without evidence."""
+    excess_variance: Any
+    """What ``"auto"`` adds to every variance of f(x), in squared units of y, (m,) for
+    several outputs; else 0."""
     reason: str
     """Why this method, for ``"auto"``; else empty."""
     rows_used: float
@@ -92,6 +113,16 @@ class Inference(NamedTuple):
     """Factor of the variance of the mean in confidence intervals, 1 + RO^2."""
     step: Any
     """Step to the evidence optimum, whose effect on f is added; or None."""
+    excess: np.ndarray
+    """What is added to every variance of f(x), (m,), in squared units of y."""
+    loo: Penalty
+    """Under which leave-one-out residuals are computed."""
+    scale: np.ndarray
+    """Units of the outputs for that, (m,)."""
+    totals: Any
+    """Of the rows that trained."""
+    reach: float
+    """Largest j'A^-1 j that a training row would have, left out."""
     smoothing: float
     """lambda of training over that of the evidence; nan unless that was asked."""
     boundary: str | None
@@ -117,48 +148,51 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
     or None; `linear` says whether f is the mean itself, not its logarithm. Raises
     `InferenceUnavailable`, saying what to try.
     """
-    sums, trained, own = _at_training(rows, strength)
-    method, noise, reason = _plan(covariance, noise, sums, own, linear)
-    if own and method in ("evidence", "least_squares"):  # they take a factor of theirs
-        own = own.without_factor()
-    used, evidence = _fit_of(method, sums, own, trained)
-    if own is None and method != "evidence":
-        own = used
-    Sigma, dof = _noise(noise, used, evidence, validation)
-    offset = _offset(own, noise, Sigma)
+    sums = reduce_rows(rows)
+    trained = Penalty(strength, rows.network.n_intercepts)
+    method, noise, reason = _plan(covariance, noise, linear)
+    rule = covariance == "auto" and method == "evidence"
+    elsewhere = method in ("evidence", "least_squares")  # not under that penalty
+    offset = relative_offset(sums, trained) if elsewhere else np.nan
+    used, found = _fit_of(method, sums, trained, rule)
+    Sigma, dof = _noise(method, noise, used, found, validation)
+    if not elsewhere:
+        offset = _offset(used, noise, Sigma)
     posterior = _posterior(method, used, Sigma)
-    auto, scale = covariance == "auto", used.rows.scale
-    Sigma = Sigma * np.outer(scale, scale)
-    widened = auto and method == "bayesian" and np.isfinite(offset)
+    widened = covariance == "auto" and not rule and np.isfinite(offset)
+    scale = used.rows.scale
+    loo = found.nearest if found and found.nearest else used
+    excess = scale**2 * (_auto.excess(found) if rule else 0.0)
     return Inference(
-        report=_report(used, method, noise, Sigma, dof, offset, reason, rows.size),
+        report=_report(used, found, loo, excess, method, noise, rows.size)._replace(
+            dof=_per_output(dof),
+            noise_variance=_per_output(Sigma * np.outer(scale, scale)),
+            relative_offset=float(offset),
+            reason=reason,
+        ),
         posterior=posterior,
-        Sigma=Sigma,
+        Sigma=Sigma * np.outer(scale, scale),
         dof=dof,
         widening=1.0 + offset**2 if widened else 1.0,
-        step=used.step if auto and evidence else None,
-        smoothing=strength / (evidence.strength * np.mean(scale**2))
-        if evidence
+        step=used.step if found else None,
+        excess=excess,
+        loo=loo.penalty,
+        scale=scale,
+        totals=sums.totals,
+        reach=used.reach,
+        smoothing=strength / (found.evidence.strength * np.mean(scale**2))
+        if found
         else np.nan,
-        boundary=evidence.boundary if evidence else None,
+        boundary=found.evidence.boundary if found else None,
     )
 
 
-def smoother(rows, covariance, strength):
-    """Return the `Fit` at the penalty of training, or without for least squares."""
-    strength = 0.0 if covariance == "least_squares" else strength
-    penalty = Penalty(strength, rows.network.n_intercepts)
-    return _factored(reduce_rows(rows), penalty)
+def smoother(rows, penalty, scale):
+    """Return the `Fit` of `rows` under `penalty`, outputs in units of `scale`."""
+    return _factored(reduce_rows(rows.rescaled(scale)), penalty)
 
 
-def _at_training(rows, strength):
-    """Return (rows reduced, penalty of training, its `Fit` or None if it cancels)."""
-    trained = Penalty(strength, rows.network.n_intercepts)
-    sums = reduce_rows(rows)
-    return sums, trained, None if sums.cancels(trained) else factor(sums, trained)
-
-
-def _plan(covariance, noise, sums, own, linear):
+def _plan(covariance, noise, linear):
     """Return (method, noise, reason): what ``"auto"`` stands for here."""
     if covariance != "auto":
         usual = "evidence" if covariance == "evidence" else "residual"
@@ -167,72 +201,73 @@ def _plan(covariance, noise, sums, own, linear):
         return "bayesian", noise, "the noise variance was not left to the rule"
     if not linear:
         return "bayesian", "loo", "the evidence is for squared errors"
-    n_rows = sums.totals.weight * sums.network.n_outputs
-    share = own.share if own else sums.rank() / n_rows
-    if share <= EDF_SHARE:
-        return "bayesian", "loo", f"edf / n = {share:.3g}, at most {EDF_SHARE}"
-    return "evidence", "evidence", f"edf / n = {share:.3g}, more than {EDF_SHARE}"
+    return "evidence", "evidence", "the rule: evidence, and what it does not see"
 
 
-def _fit_of(method, sums, own, trained):
-    """Return (the `Fit` that `method` stands on, its `Evidence` or None)."""
+def _fit_of(method, sums, trained, rule):
+    """Return (the `Fit` that `method` stands on, its `EvidenceFit` or None)."""
     if method == "evidence":
-        return factor_evidence(sums, own.rank if own else sums.rank())
+        found = factor_evidence(sums, trained.strength if rule else None)
+        return found.fit, found
     if method == "least_squares":
-        return _factored(sums, trained._replace(strength=0.0)), None
-    return own or _factored(sums, trained), None
+        trained = trained._replace(strength=0.0)
+    return _factored(sums, trained, method == "frequentist"), None
 
 
-def _factored(sums, penalty):
+def _factored(sums, penalty, exact_rank=False):
     """Return the `Fit`, on the primal route where the dual cannot serve `penalty`."""
     sums = reduce_primal(sums, penalty) if sums.cancels(penalty) else sums
-    return factor(sums, penalty)
+    return factor(sums, penalty, exact_rank)
 
 
-def _noise(noise, fit, evidence, validation):
+def _noise(method, noise, fit, found, validation):
     """Return (Sigma, dof) in units of the scaled outputs, as `noise` says.
 
     No degrees of freedom make an infinite Sigma: an unbounded interval.
     """
     m, scale = len(fit.edf), fit.rows.scale
     units = np.outer(scale, scale)
+    exhausted = fit.exhausted
     if not isinstance(noise, str):
-        return float(noise) * np.eye(m) / units, np.full(m, np.inf)
-    if noise == "validation":
-        if validation is None or not validation.weight.size:
-            raise InferenceUnavailable(
-                "noise='validation' needs the rows that early stopping held out, and "
-                "none are known. Fit with early_stopping=True, or try noise='loo'."
-            )
-        n = validation.weight.sum()
-        e = validation.residuals
-        return (e * validation.weight) @ e.T / n / units, np.full(m, n)
-    if noise == "evidence":
+        Sigma, dof = float(noise) * np.eye(m) / units, np.full(m, np.inf)
+    elif noise == "validation":
+        Sigma, dof = _held_out_noise(validation, units)
+    elif noise == "evidence":
         # s^2 is estimated from all rows: given lambda, f(x) is Student with n less
         # the flat parameters. n - edf would vanish where the network interpolates,
         # although s^2 / lambda, the scale of such an interval, is well determined.
         dof = np.full(m, fit.n_samples - 1.0)
-        Sigma = evidence.noise * np.eye(m)
+        s2 = found.evidence.noise
         rounding = np.finfo(float).eps * fit.totals.spread.max() / scale.min()
-        silent = rounding == 0.0 or np.sqrt(evidence.noise) <= rounding
-        exhausted = dof[0] <= 0.0 or silent
+        silent = rounding == 0.0 or np.sqrt(s2) <= rounding
+        Sigma, exhausted = s2 * np.eye(m), dof[0] <= 0.0 or silent
     else:
-        fit = fit.at_weights() if evidence else fit
-        dof, exhausted = np.maximum(fit.dof, 0.0), fit.exhausted
         Sigma = fit.loo_noise if noise == "loo" else fit.residual_noise
-    return np.full_like(Sigma, np.inf) if exhausted else Sigma, dof
+        dof = np.maximum(fit.dof, 0.0)
+    # What the residuals cannot tell matters where the formula rests on them.
+    own = noise in ("residual", "loo", "evidence") or method in ROBUST
+    return np.full_like(Sigma, np.inf) if exhausted and own else Sigma, dof
 
 
-def _offset(own, noise, Sigma):
-    """Return the relative offset at the penalty of training; nan if s is not known.
+def _held_out_noise(validation, units):
+    """Return (Sigma, dof) of the rows that early stopping held out."""
+    if validation is None or not validation.weight.size:
+        raise InferenceUnavailable(
+            "noise='validation' needs the rows that early stopping held out, and "
+            "none are known. Fit with early_stopping=True, or try noise='loo'."
+        )
+    n, e = validation.weight.sum(), validation.residuals
+    return (e * validation.weight) @ e.T / n / units, np.full(len(e), n)
+
+
+def _offset(fit, noise, Sigma):
+    """Return the relative offset under the penalty of training; nan if s is not known.
 
     Where residuals are exhausted, a noise variance from elsewhere serves.
     """
-    if own is None:
-        return np.nan
     independent = noise == "validation" or not isinstance(noise, str)
-    found = Sigma if own.exhausted and independent else own.residual_noise
-    return own.relative_offset(np.trace(found) / len(found))
+    found = Sigma if fit.exhausted and independent else fit.residual_noise
+    return fit.relative_offset(np.trace(found) / len(found))
 
 
 def _posterior(method, fit, Sigma):
@@ -248,11 +283,12 @@ def _posterior(method, fit, Sigma):
     return fit.information.posterior(meat)
 
 
-def _report(fit, method, noise, Sigma, dof, offset, reason, n_rows):
-    """Return the `Report` of the fit in use."""
+def _report(fit, found, loo, excess, method, noise, n_rows):
+    """Return the `Report` of the fit in use, but for what `infer` adds."""
     information, scale = fit.information, fit.rows.scale
-    several = len(dof) > 1
-    s2 = np.trace(fit.residual_noise)
+    s2 = np.trace(loo.residual_noise)
+    moved = scale**2 * (_auto.mean_squared_step(found) if found else np.nan)
+    nearest = found.nearest if found else None
     return Report(
         method=method,
         noise=noise if isinstance(noise, str) else "known",
@@ -261,14 +297,23 @@ def _report(fit, method, noise, Sigma, dof, offset, reason, n_rows):
         n_parameters=information.sums.network.n_parameters,
         rank=fit.rank,
         edf=float(fit.edf.sum()),
-        dof=dof if several else float(dof[0]),
-        noise_variance=Sigma if several else float(Sigma[0, 0]),
-        penalty=float(information.penalty.strength),
+        edf_fit=float(nearest.edf.sum()) if nearest else np.nan,
+        dof=np.nan,
+        noise_variance=np.nan,
+        penalty=float(fit.penalty.strength),
         condition_number=float(information.condition),
-        relative_offset=float(offset),
+        relative_offset=np.nan,
         max_leverage=fit.leverages.largest,
-        press=float(np.diag(fit.press) @ scale**2 / len(dof)),
-        press_ratio=float(np.trace(fit.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
-        reason=reason,
+        press=float(np.diag(loo.press) @ scale**2 / len(scale)),
+        press_ratio=float(np.trace(loo.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
+        loo_penalty=float(loo.penalty.strength),
+        step_variance=_per_output(moved),
+        excess_variance=_per_output(excess),
+        reason="",
         rows_used=fit.totals.n_rows / n_rows,
     )
+
+
+def _per_output(values):
+    """Return (m,) or (m, m) as they are; those of one output as a number."""
+    return values if len(values) > 1 else float(values.ravel()[0])

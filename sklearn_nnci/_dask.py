@@ -67,6 +67,11 @@ class Partitions(NamedTuple):
         return self.part.network
 
     @property
+    def loss(self):
+        """What training minimised."""
+        return self.part.loss
+
+    @property
     def scale(self):
         """Units of the outputs, (m,)."""
         return self.part.scale

@@ -1,24 +1,36 @@
-"""When not to believe an interval: the checks, each with its threshold's source."""
+"""When not to believe an interval: the checks, each with its threshold's source.
+
+Three of them speak at fit under the rule ``"auto"``, those that by measurement
+(`benchmarks/auto_rule.py`) find fits to be mended; what the others find is told by
+`MLPRegressorCI.diagnostics` only.
+"""
 
 import html
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
-from sklearn_nnci import exceptions
+from sklearn_nnci import _advice
+from sklearn_nnci._advice import LARGEST_OFFSET, LARGEST_PRESS, LARGEST_SMOOTHING
 from sklearn_nnci._rows import EDF_EXHAUSTED
 
-# Coverage is flat in the relative offset up to 0.3 to 0.5 and falls beyond
-# (simulation; the criterion itself is Bates & Watts 1981).
-LARGEST_OFFSET = 0.3
+# Mean squared step to the evidence optimum over the noise: beyond 1 it, not the noise,
+# takes most of the width.
+LARGEST_STEP = 1.0
+# Prediction intervals against those of the mean of y, 1.96 standard deviations: where
+# they are wider by a tenth, f explains nothing in three of four fits.
+KNOWING_NOTHING, LARGEST_WIDTH = 1.96, 1.1
+# Degrees of freedom of smooth networks, over rows: beyond lie half of all fits whose
+# prediction intervals cover less than 0.9.
+LARGEST_EDF = 0.2
 # One-step leave-one-out residuals agree with refits to 12 % while h < 0.8.
 LARGEST_LEVERAGE = 0.9
-# Medians of healthy fits are 1.0 to 1.36; networks that overfit, 1.8 and more.
-LARGEST_PRESS = 1.5
-# Beyond, intervals of the default network covered 0.72 to 0.88 for 0.95.
-LARGEST_SMOOTHING = 10.0
+# Condition number from which on formulas with a sum over rows inside A^-1 .. A^-1 may
+# have lost all but four digits, for queries that only the penalty determines.
+LARGEST_CONDITION = 1e6
 
-OK, WARNING, NOT_APPLICABLE = "ok", "warning", "not applicable"
+OK, WARNING, NOTICE, NOT_APPLICABLE = "ok", "warning", "notice", "not applicable"
 
 
 class Check(NamedTuple):
@@ -31,11 +43,11 @@ class Check(NamedTuple):
     threshold: float
     """Largest value that is no reason to worry."""
     verdict: str
-    """``"ok"``, ``"warning"`` or ``"not applicable"``."""
+    """``"ok"``, ``"warning"``, ``"notice"`` (here only) or ``"not applicable"``."""
     advice: str
-    """What it means and what to try; empty unless the verdict is a warning."""
+    """What it means and what to try; empty where the verdict is good."""
     warning: str
-    """Name of the warning class."""
+    """Name of the warning class; empty for what is told here only."""
 
 
 class Diagnostics(tuple):
@@ -66,131 +78,82 @@ class Diagnostics(tuple):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def checks(inference, covariance):
-    """Return every `Check` of an `Inference`; `covariance` is what was asked for."""
-    report = inference.report
-    unbounded = not np.isfinite(inference.Sigma).all()
-    # The evidence takes its noise from all rows, and rests on no single residual.
-    singles = not unbounded and report.noise != "evidence"
-    boundary = (
-        1.0 if inference.boundary else 0.0 if inference.boundary == "" else np.nan
-    )
-    smoothing = np.nan if inference.boundary else inference.smoothing
-    share = report.edf / report.n_samples / len(inference.dof)
+def checks(fitted):
+    """Return every `Check` of a `Fitted` network."""
+    report, inference = fitted.report, fitted.inference
+    plain = report.method in ("bayesian", "evidence", "least_squares")
+    ends = {None: np.nan, "": 0.0}
     table = [
-        (exceptions.NoResidualDofWarning, "no degrees of freedom left", share,
-         EDF_EXHAUSTED, unbounded, _no_dof(report)),
-        (exceptions.NotAtMinimumWarning, "relative offset", report.relative_offset,
-         LARGEST_OFFSET, not unbounded, _offset(report, covariance)),
-        (exceptions.HighLeverageWarning, "largest leverage", report.max_leverage,
-         LARGEST_LEVERAGE, singles, _leverage(inference)),
-        (exceptions.OverfittedWarning, "leave-one-out error ratio", report.press_ratio,
-         LARGEST_PRESS, singles, _press(report)),
-        (exceptions.SmoothingBiasWarning, "penalty beyond the evidence", smoothing,
-         LARGEST_SMOOTHING, not unbounded, _smoothing(inference)),
-        (exceptions.EvidenceBoundaryWarning, "evidence out of range", boundary,
-         0.5, not unbounded, _boundary(inference)),
-        (exceptions.RowsLeftOutWarning, "share of rows left out",
-         1.0 - report.rows_used, 0.0, True, _left_out(report)),
+        ("NoResidualDofWarning", "no degrees of freedom left",
+         report.edf / fitted.n_rows, EDF_EXHAUSTED, _advice.no_dof),
+        ("WideIntervalsWarning", "width over knowing nothing", _width(fitted),
+         LARGEST_WIDTH, _advice.wide),
+        ("NotAtMinimumWarning", "step over noise", _step(fitted), LARGEST_STEP,
+         _advice.step),
+        ("NotAtMinimumWarning" if not fitted.evidence else "", "relative offset",
+         np.nan if fitted.unbounded else report.relative_offset, LARGEST_OFFSET,
+         _advice.offset),
+        ("OverfittedWarning", "degrees of freedom over rows",
+         np.nan if fitted.kinked else report.edf_fit / fitted.n_rows, LARGEST_EDF,
+         _advice.overfitted),
+        ("", "largest leverage", report.max_leverage, LARGEST_LEVERAGE,
+         _advice.leverage),
+        ("", "leave-one-out error ratio", report.press_ratio, LARGEST_PRESS,
+         _advice.press),
+        ("", "penalty beyond the evidence",
+         np.nan if inference.boundary else inference.smoothing, LARGEST_SMOOTHING,
+         _advice.smoothing),
+        ("", "evidence out of range", ends.get(inference.boundary, 1.0), 0.5,
+         _advice.boundary),
+        ("", "condition number", np.nan if plain else report.condition_number,
+         LARGEST_CONDITION, _advice.condition),
+        ("RowsLeftOutWarning", "share of rows left out", 1.0 - report.rows_used, 0.0,
+         _advice.left_out),
     ]  # fmt: skip
-    return Diagnostics(_check(*row, unbounded) for row in table)
+    return Diagnostics(_check(fitted, *row) for row in table)
 
 
-def _check(kind, name, value, threshold, applies, advice, unbounded):
+def _check(fitted, kind, name, value, threshold, advise):
     """Return the `Check`; the first of them fails by its consequence alone."""
-    failed = unbounded if kind is exceptions.NoResidualDofWarning else value > threshold
-    if not applies or np.isnan(value):
-        verdict = OK if kind is exceptions.NoResidualDofWarning else NOT_APPLICABLE
+    first = kind == "NoResidualDofWarning"
+    failed = fitted.unbounded if first else value > threshold
+    if np.isnan(value) and not failed:
+        verdict = NOT_APPLICABLE
     else:
-        verdict = WARNING if failed else OK
-    text = advice if verdict == WARNING else ""
-    return Check(name, float(value), threshold, verdict, text, kind.__name__)
+        verdict = (WARNING if kind else NOTICE) if failed else OK
+    text = advise(fitted) if failed else ""
+    return Check(name, float(value), threshold, verdict, text, kind)
 
 
-def _no_dof(report):
-    if report.noise == "evidence":
-        return (
-            f"{report.n_samples:.4g} rows of a target that does not vary say nothing "
-            "about the noise: every interval is unbounded. Try more rows, or a known "
-            "noise."
-        )
-    return (
-        f"{report.edf:.4g} effective parameters leave no degrees of freedom of "
-        f"{report.n_samples:.4g} rows: every interval is unbounded. Try "
-        "covariance='evidence', a larger alpha, a smaller network, or a known noise."
-    )
+def _width(fitted):
+    """Return the largest t se_obs over 1.96 sd(y), at training rows in the mean square.
+
+    nan where y does not vary, or has no prediction interval.
+    """
+    inference, report, n = fitted.inference, fitted.report, fitted.report.n_samples
+    s2, spread = np.diag(inference.Sigma), inference.totals.spread
+    if fitted.unbounded or fitted.poisson or _silent(inference).any():
+        return np.nan
+    step = np.nan_to_num(report.step_variance)
+    v = s2 * report.edf / len(s2) / n
+    se = np.sqrt(s2 + v + step + inference.excess)
+    t = stats.t.isf(0.025, inference.dof)
+    return float(np.max(t * se / spread) / KNOWING_NOTHING)
 
 
-def _offset(report, covariance):
-    if covariance == "auto":
-        effect = "confidence intervals were widened for it"
-    else:
-        effect = "confidence intervals are too narrow"
-    return (
-        f"Training stopped short of its minimum (relative offset "
-        f"{report.relative_offset:.2g}, should be below {LARGEST_OFFSET}): {effect}; "
-        "prediction intervals are usable. Try polish=True, solver='lbfgs', a larger "
-        "max_iter or a smaller tol."
-    )
+def _silent(inference):
+    """Return for which outputs the noise, or y itself, is within rounding."""
+    noise, spread = np.sqrt(np.diag(inference.Sigma)), inference.totals.spread
+    size = np.abs(inference.totals.mean) + spread
+    return np.minimum(noise, spread) <= 1e-8 * size
 
 
-def _leverage(inference):
-    h = inference.report.max_leverage
-    unbounded = "" if inference.posterior is not None else (
-        f"covariance={inference.report.method!r} is unbounded there, and so are all "
-        "intervals. "
-    )  # fmt: skip
-    return (
-        f"The largest leverage is {h:.3g}: at least one row is fitted almost by itself "
-        f"alone, and leave-one-out residuals say little there. {unbounded}Try a "
-        "smaller network, or another alpha, chosen by loo_score."
-    )
-
-
-def _press(report):
-    return (
-        f"Leave-one-out residuals are {report.press_ratio:.3g} times as large, in mean "
-        f"square, as the residuals promise (should be below {LARGEST_PRESS}): the "
-        "network overfits and its intervals are unreliable. Try a smaller network, or "
-        "another alpha, chosen by loo_score."
-    )
-
-
-def _smoothing(inference):
-    return (
-        f"alpha penalises {inference.smoothing:.3g} times as much as the data ask for "
-        f"(should be below {LARGEST_SMOOTHING}): predictions are biased towards a "
-        "smooth function. Try a smaller alpha."
-    )
-
-
-def _boundary(inference):
-    meaning = {
-        "lower": "the network can fit all rows, and noise cannot be told from signal. "
-        "Try more rows, a smaller network, or a known noise",
-        "upper": "no dependence on X can be told from noise. Try more rows, or other "
-        "features",
-    }.get(inference.boundary, "")
-    return (
-        f"The evidence for the penalty has its maximum at the {inference.boundary} end "
-        f"of the range searched: {meaning}."
-    )
-
-
-def _left_out(report):
-    if report.method in ("bayesian", "least_squares"):
-        effect = "for the same penalty and noise, no interval is narrower than with all"
-    elif report.method == "evidence":
-        effect = (
-            "for the same penalty and noise no interval would be narrower than with "
-            "all, but both are those of the sample"
-        )
-    else:
-        effect = (
-            "intervals may be wider or narrower than with all; covariance='bayesian' "
-            "errs to the wide side"
-        )
-    return (
-        f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random, and "
-        f"counted as no more than they are: {effect}. Try a smaller network."
-    )
+def _step(fitted):
+    """Return the largest m / s^2; nan where the evidence interpolates, s near 0."""
+    inference, report = fitted.inference, fitted.report
+    interpolates = report.edf > EDF_EXHAUSTED * fitted.n_rows
+    if not fitted.evidence or fitted.unbounded or interpolates:
+        return np.nan
+    if _silent(inference).any():
+        return np.nan
+    return float(np.max(report.step_variance / np.diag(inference.Sigma)))

@@ -52,6 +52,11 @@ class Dual(NamedTuple):
         return self.rows.network
 
     @property
+    def residuals(self):
+        """Weighted residuals, outputs before rows, (N,)."""
+        return self.chunk.residuals.ravel()
+
+    @property
     def factors(self):
         """Factors of the weighted rows."""
         return self.chunk.factors
@@ -72,16 +77,16 @@ class Dual(NamedTuple):
         """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
         return _jacobian.intercept_columns(self.factors, n_free).T
 
-    def rank(self):
-        """Return rank J, as an SVD of J decides it.
+    def rank(self, exactly=True):
+        """Return rank J, as an SVD of J decides it; else as pivots of J J' do.
 
-        It is N where pivots of J J' are all certain. Else they say nothing of singular
-        values below 1e-8 |J|, and those of R decide, J' = Q R: 2 N^2 p operations and
-        an SVD, more than all else on this route.
+        It is N where these are all certain. Else they say nothing of singular values
+        below 1e-8 |J|, and those of R decide, J' = Q R: 2 N^2 p operations and an SVD,
+        more than all else on this route.
         """
-        N = len(self.reduced)
-        if _linalg.certain_pivots(self.gram(0))[2] == N:
-            return N
+        N, certain = len(self.reduced), _linalg.certain_pivots(self.gram(0))[2]
+        if certain == N or not exactly:
+            return int(certain)
         R = _linalg.triangle(self._parameters, N, by_gram=False)
         floor = _linalg.rank_floor(R, max(N, self.network.n_parameters))
         return _linalg.count_above(floor, R)
@@ -105,7 +110,7 @@ class Dual(NamedTuple):
         theta = pack(self.network.coefs, self.network.intercepts)
         theta[len(theta) - n_free :] = 0.0
         linear = _jacobian.times(self.factors, unpack(theta, self.network))
-        return (self.chunk.residuals + linear).ravel()
+        return self.residuals + linear.ravel()
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
@@ -155,8 +160,7 @@ def reduce_rows(rows):
             ).reshape(m, one.stop - one.start, m, -1)
             K[:, one, :, other] = block
             K[:, other, :, one] = block.transpose(2, 3, 0, 1)
-    totals = Totals.of(chunk.y, chunk.residuals / np.sqrt(chunk.weight), chunk.weight)
-    return Dual(rows, chunk, totals, K.reshape(m * n, m * n))
+    return Dual(rows, chunk, Totals.of(chunk.plain()), K.reshape(m * n, m * n))
 
 
 class DualInformation(NamedTuple):
@@ -178,14 +182,20 @@ class DualInformation(NamedTuple):
     lose eps cond^2 for a query along what only the penalty determines: four digits
     are left at 1e6, none at 1e8."""
 
-    def leverages(self, step=None):
-        """Return the `Leverages` of all rows, residuals being e, or e - J step."""
+    def leverages(self, cap, step=None):
+        """Return the `Leverages` of all rows, b = J step, or 0."""
         (chunk, H), *_ = self.rowwise()
-        e, network = chunk.residuals, self.sums.network
+        b = 0.0
         if step is not None:
-            moved = _jacobian.times(self.sums.factors, unpack(step, network))
-            e = e - moved / np.sqrt(chunk.weight)
-        return Leverages.of(e, H, chunk.weight)
+            towards = unpack(step, self.sums.network)
+            b = _jacobian.times(self.sums.factors, towards) / np.sqrt(chunk.weight)
+        return Leverages.of(chunk.residuals, H, chunk.weight, b, cap)
+
+    def edf(self):
+        """Return tr A^-1 J'WJ = N - tr P."""
+        norms = (np.vdot(F, F) for F in (self.inverse, self.Q.T @ self.inverse))
+        free, trend = norms
+        return len(self.inverse) - free + trend
 
     def rowwise(self):
         """Yield (chunk, H), H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
@@ -195,7 +205,7 @@ class DualInformation(NamedTuple):
         P = np.einsum("rkn,rln->nkl", columns, columns)
         P -= np.einsum("rkn,rln->nkl", trend, trend)
         H = (np.eye(m) - P) / chunk.weight[:, None, None]
-        yield chunk._replace(residuals=chunk.residuals / np.sqrt(chunk.weight)), H
+        yield chunk.plain(), H
 
     def step(self):
         """Return the Gauss-Newton step A^-1 g, (p,).

@@ -14,6 +14,11 @@ likelihood is, up to a constant,
 K is brought to tridiagonal form once, K = Q T Q', after which every lambda costs as
 much as a few vectors: with V = L D L', r'V^-1 r is |D^-1/2 L^-1 r|^2, the determinant
 comes from the eigenvalues kappa of T, and of eigenvectors there is no need.
+
+At the optimum under lambda the residuals are P t = V^-1 r, so that a network with
+residuals e is away from it, at its rows, by b(lambda) = e - P t. The lambda at which
+|b| is least is the one that this network *agrees* with, whatever it was trained by: a
+network that was stopped early behaves like one under a larger penalty.
 """
 
 from typing import NamedTuple
@@ -39,6 +44,8 @@ class Evidence(NamedTuple):
     """s^2."""
     boundary: str
     """"lower" or "upper" where the maximum lies at the end of the range, else ""."""
+    agreeing: float = float("nan")
+    """lambda* of least |b(lambda)|; nan unless that was asked, or nothing is known."""
 
 
 class Tridiagonal(NamedTuple):
@@ -49,7 +56,8 @@ class Tridiagonal(NamedTuple):
     """The entries next to the diagonal."""
     kappa: np.ndarray
     """Eigenvalues of K."""
-    t: np.ndarray
+    vectors: np.ndarray
+    """t, e, (k, 2)."""
     O: np.ndarray
     n: float
 
@@ -62,39 +70,79 @@ class Tridiagonal(NamedTuple):
     def slope(self, log_strength):
         """Return the derivative of the cost by log lambda; b0 drops out, being optimal.
 
-        With x = V^-1 r it is (n (r'x - x'x) / r'x - tr(1 - V^-1)) / 2.
+        With x = P t it is (n (t'x - x'x) / t'x - tr(1 - V^-1)) / 2.
         """
         strength = np.exp(log_strength)
-        r, D, L = self._whitened(strength)
-        x = lapack.dtbtrs(L, r / np.sqrt(D), uplo="L", diag="U", trans="T")[0]
+        factor = self._factor(strength)
+        r = factor.whiten(self.vectors[:, 0])
+        x = factor.back(r)
         size = max(r @ r, np.finfo(float).tiny)
         used = np.sum(self.kappa / (strength + self.kappa))
-        return 0.5 * (self.n * (size - np.vdot(x, x)) / size - used)
+        return 0.5 * (self.n * (size - x @ x) / size - used)
 
     def noise(self, strength):
         """Return s^2."""
-        r = self._whitened(strength)[0]
+        r = self._factor(strength).whiten(self.vectors[:, 0])
         return max(float(r @ r), np.finfo(float).tiny) / self.n
 
-    def _whitened(self, strength):
-        """Return D^-1/2 L^-1 r at the best b0, D, and L in bands."""
+    def distance(self, log_strength):
+        """Return |b(lambda)|^2 / 2."""
+        t, e = self.vectors.T
+        b = e - self._factor(np.exp(log_strength)).project(t)
+        return 0.5 * float(b @ b)
+
+    def approach(self, log_strength):
+        """Return the derivative of `distance` by log lambda: -b'(x - P x), x = P t.
+
+        For V changes by 1 - V, so that P changes by P - P^2.
+        """
+        t, e = self.vectors.T
+        factor = self._factor(np.exp(log_strength))
+        x = factor.project(t)
+        return -float((e - x) @ (x - factor.project(x)))
+
+    def _factor(self, strength):
+        """Return the factored V."""
         D, below, _ = lapack.dpttrf(
             1.0 + self.diagonal / strength, self.beside / strength
         )
         L = np.zeros((2, len(D)))
         L[1, :-1] = below
-        both = np.column_stack([self.t, self.O])
-        both = lapack.dtbtrs(L, both, uplo="L", diag="U")[0] / np.sqrt(D)[:, None]
+        return _Factor(L, np.sqrt(D), self.O)
+
+
+class _Factor(NamedTuple):
+    """V = L D L', and P = V^-1 less what O explains under V."""
+
+    L: np.ndarray
+    root: np.ndarray
+    """D^1/2."""
+    O: np.ndarray
+
+    def whiten(self, t):
+        """Return D^-1/2 L^-1 (t - O b0) at the best b0, so that its square is t'P t."""
+        both = np.column_stack([t, self.O])
+        both = lapack.dtbtrs(self.L, both, uplo="L", diag="U")[0] / self.root[:, None]
         t, O = both[:, 0], both[:, 1:]
-        return t - O @ linalg.lstsq(O, t, check_finite=False)[0], D, L
+        return t - O @ linalg.lstsq(O, t, check_finite=False)[0]
+
+    def back(self, r):
+        """Return L'^-1 D^-1/2 r."""
+        scaled = (r / self.root)[:, None]
+        return lapack.dtbtrs(self.L, scaled, uplo="L", diag="U", trans="T")[0][:, 0]
+
+    def project(self, t):
+        """Return P t."""
+        return self.back(self.whiten(t))
 
 
-def maximise(K, O, t, n):
+def maximise(K, O, t, n, agree=None):
     """Return the `Evidence` of the reduced model (K, O, t) of `n` rows; K is spoilt.
 
     Any rotation of the rows serves, and rows that it makes zero may be left out.
     What O explains is taken from `t` first: otherwise, where K is rank-deficient,
-    its rounding leaks into s^2 and the answer depends on the location of y.
+    its rounding leaks into s^2 and the answer depends on the location of y. `agree` is
+    None, or (e, the least lambda* to consider).
     """
     rounding = len(t) * np.finfo(float).eps * np.linalg.norm(t)
     t = t - O @ linalg.lstsq(O, t, check_finite=False)[0]
@@ -105,23 +153,35 @@ def maximise(K, O, t, n):
         return Evidence(1.0, float(t @ t) / n, "")
     # Below the rounding of K there is nothing to find, and V is no longer positive.
     lowest = max(RANGE[0] * unit, len(K) * np.finfo(float).eps * np.trace(K))
-    grid = np.linspace(np.log(lowest), np.log(RANGE[1] * unit), GRID)
-    model = tridiagonal(K, O, t, n)
-    best = int(np.argmin([model.cost(point) for point in grid]))
-    at = grid[best]
-    if 0 < best < GRID - 1:
-        other = grid[best + (1 if model.slope(at) < 0.0 else -1)]
-        if model.slope(at) * model.slope(other) < 0.0:
-            ends = sorted((at, other))
-            at = optimize.brentq(model.slope, *ends, xtol=1e-14, rtol=1e-14)
-    strength = float(np.exp(at))
-    boundary = {0: "lower", GRID - 1: "upper"}.get(best, "")
-    return Evidence(strength, model.noise(strength), boundary)
+    e, least = (t, lowest) if agree is None else agree
+    model = tridiagonal(K, O, t, e, n)
+    strength, boundary = _minimum(model.cost, model.slope, lowest, RANGE[1] * unit)
+    found = Evidence(strength, model.noise(strength), boundary)
+    if agree is None:
+        return found
+    ends = max(least, lowest), max(least, RANGE[1] * unit)
+    return found._replace(agreeing=_minimum(model.distance, model.approach, *ends)[0])
 
 
-def tridiagonal(K, O, t, n):
+def _minimum(cost, slope, lowest, highest):
+    """Return lambda of least cost, and at which end of the range it lies, if at one.
+
+    Both are functions of log lambda, of which the best point of a grid is refined to
+    a root of the slope.
+    """
+    grid = np.linspace(np.log(lowest), np.log(highest), GRID)
+    best = int(np.argmin([cost(point) for point in grid]))
+    at, other = grid[best], best + (1 if slope(grid[best]) < 0.0 else -1)
+    if 0 <= other < GRID and slope(at) * slope(grid[other]) < 0.0:
+        ends = sorted((at, grid[other]))
+        at = optimize.brentq(slope, *ends, xtol=1e-14, rtol=1e-14)
+        return float(np.exp(at)), ""
+    return float(np.exp(at)), {0: "lower", GRID - 1: "upper"}.get(best, "")
+
+
+def tridiagonal(K, O, t, e, n):
     """Return the `Tridiagonal` of the model, by Householder reflections of K."""
-    both, work = np.column_stack([t, O]), 64 * len(K)
+    both, work = np.column_stack([t, e, O]), 64 * len(K)
     K = K if K.flags.f_contiguous else K.T  # symmetric: spares a copy
     K, diagonal, beside, tau, _ = lapack.dsytrd(K, lower=1, lwork=work, overwrite_a=1)
     # The reflections lie below the diagonal of K as those of a QR would.
@@ -129,5 +189,5 @@ def tridiagonal(K, O, t, n):
         below, rest = K[part.start + 1 :, part], both[part.start + 1 :]
         rest[:] = lapack.dormqr("L", "T", below, tau[part], rest, 64 * rest.shape[1])[0]
     kappa = linalg.eigvalsh_tridiagonal(diagonal, beside, lapack_driver="sterf")
-    rotated = both[:, 0], both[:, 1:]
+    rotated = both[:, :2], both[:, 2:]
     return Tridiagonal(diagonal, beside, np.maximum(kappa, 0.0), *rotated, n)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_nnci import _dual, _information
-from sklearn_nnci._evidence import maximise
+from sklearn_nnci._evidence import Evidence, maximise
 from sklearn_nnci._rows import EDF_EXHAUSTED, InferenceUnavailable, Penalty
-from sklearn_nnci._sums import Leverages, Totals
+from sklearn_nnci._sums import LEVERAGE_CAP, Leverages, Totals
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
@@ -25,12 +25,19 @@ ARRAYS = 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
 SEED = 246088
+# Leverage that leave-one-out is allowed to see under the penalty of the evidence, and
+# of the network's own fit. Of units with kinks, a leverage near 1 means a kink between
+# two rows, not noise: measured, coverage is the same and intervals half as wide.
+SMOOTH_CAP, KINKED_CAP = 0.99, LEVERAGE_CAP
+# Part of the rows that may be outliers in X.
+FEW = 0.01
 
 
 class Fit(NamedTuple):
     """A factored information, and what leverages and residuals add up to."""
 
     information: Any
+    penalty: Penalty
     leverages: Leverages
     rows: Any
     """The rows that trained."""
@@ -85,9 +92,16 @@ class Fit(NamedTuple):
         """The same, leverages capped."""
         return self.leverages.capped / self.n_samples
 
-    def at_weights(self):
-        """Return the same with the residuals that the weights leave."""
-        return self._replace(leverages=self.information.leverages())
+    @property
+    def reach(self):
+        """The largest h / (1 - h): j'A^-1 j of a training row, were it left out.
+
+        So a new row from the same distribution exceeds it once in n + 1 times. A few
+        rows that are fitted by themselves alone do not count: all would be in reach.
+        """
+        h, few = self.leverages.largest, FEW * self.n_samples
+        h = min(h, SMOOTH_CAP) if self.leverages.above <= few else h
+        return float(h / (1.0 - h)) if h < 1.0 else np.inf
 
     def relative_offset(self, s2):
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
@@ -148,33 +162,80 @@ def _allow(n_bytes, what):
         )
 
 
-def factor(sums, penalty):
+def factor(sums, penalty, exact_rank=False):
     """Return the `Fit` of the reduced rows under `penalty`."""
-    rank = sums.rank()  # first, in memory that the factor takes then
+    rank = sums.rank(exact_rank)  # first, in memory that the factor takes then
     information = sums.penalise(penalty)
-    return _fit(information, information.leverages(), rank, information.step())
+    return _fit(information, information.leverages(LEVERAGE_CAP), rank)
 
 
-def _fit(information, leverages, rank, step):
+def _fit(information, leverages, rank, step=None):
+    step = information.step() if step is None else step
     sums, offset = information.sums, information.offset(step)
-    return Fit(information, leverages, sums.rows, sums.totals, rank, step, offset)
+    known = information, information.penalty, leverages, sums.rows, sums.totals
+    return Fit(*known, rank, step, offset)
 
 
-def factor_evidence(sums, rank):
-    """Return the `Fit` at the penalty of the marginal likelihood, and that.
+def relative_offset(sums, penalty):
+    """Return sqrt(g'A^+ g / edf) / s under `penalty`, s^2 = RSS / (n m - edf).
 
-    Its residuals are those at the optimum of the linearised model. Several outputs
-    share one lambda and one s^2, so each is first measured in units of its own root
-    mean square residual, or of a thousandth of its own spread if that is more: one
-    output without noise would decide for all.
+    nan where the residuals say nothing about s, or the route cannot serve the penalty.
+    It takes a factor of A, and no pass over the rows.
     """
-    m, totals = sums.network.n_outputs, sums.totals
-    if m > 1:
-        rms = np.sqrt(np.diag(totals.rss) / totals.weight)
-        scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
-        rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
-        sums = (_information if sums.route == "primal" else _dual).reduce_rows(rows)
-    evidence = maximise(*sums.spectrum_parts(m), totals.weight * m)
+    if sums.cancels(penalty):
+        return np.nan
+    information = sums.penalise(penalty)
+    edf, rows = information.edf(), sums.totals.weight * len(sums.totals.rss)
+    if edf > EDF_EXHAUSTED * rows:
+        return np.nan
+    s2 = np.trace(sums.totals.rss) / (rows - edf)
+    squared = information.offset(information.step()) / edf
+    return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
+
+
+class EvidenceFit(NamedTuple):
+    """The rows under the penalty that they ask for themselves."""
+
+    fit: Fit
+    """Under the penalty of the marginal likelihood; its step leads to the optimum."""
+    evidence: Evidence
+    nearest: Fit | None
+    """Under the penalty that the network agrees with, without a factor; None unless
+    asked, or where there are more parameters than rows."""
+
+
+def factor_evidence(sums, strength=None):
+    """Return the `EvidenceFit` of the reduced rows.
+
+    `strength` is lambda of training, the least that the network can agree with, or
+    None where that is not asked for. Several outputs share one lambda and one s^2, so
+    each is first measured in units of its own root mean square residual, or of a
+    thousandth of its own spread if that is more: one output without noise would decide
+    for all.
+    """
+    rank = sums.rank(exactly=False)
+    m, sums = sums.network.n_outputs, _in_own_units(sums)
+    n, agree = sums.totals.weight * m, None
+    if strength is not None and sums.network.n_parameters < n:
+        agree = sums.residuals, strength / np.mean(sums.rows.scale**2)
+    evidence, nearest = maximise(*sums.spectrum_parts(m), n, agree), None
+    if np.isfinite(evidence.agreeing):
+        information = sums.penalise(Penalty(evidence.agreeing, m))
+        cap = KINKED_CAP if sums.network.kinked else SMOOTH_CAP
+        nearest = _fit(information, information.leverages(cap), rank)
+        nearest, information = nearest.without_factor(), None
     information = sums.penalise(Penalty(evidence.strength, m))
     step = information.step()
-    return _fit(information, information.leverages(step), rank, step), evidence
+    fit = _fit(information, information.leverages(SMOOTH_CAP, step), rank, step)
+    return EvidenceFit(fit, evidence, nearest)
+
+
+def _in_own_units(sums):
+    """Return the reduction with every output in units of its own residuals."""
+    totals = sums.totals
+    if len(totals.rss) == 1:
+        return sums
+    rms = np.sqrt(np.diag(totals.rss) / totals.weight)
+    scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
+    rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
+    return (_information if sums.route == "primal" else _dual).reduce_rows(rows)

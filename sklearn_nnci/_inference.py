@@ -1,27 +1,27 @@
 """What `MLPRegressorCI` has beyond its parent: the inference and its uses."""
 
 import copy
-import functools
-import warnings
-from numbers import Integral
 
 import numpy as np
 import sklearn
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_nnci import _dask, _moments, _network, _training, exceptions
-from sklearn_nnci._covariance import Report, Validation, infer
+from sklearn_nnci import _dask, _moments, _network, exceptions
+from sklearn_nnci._advice import Fitted
+from sklearn_nnci._covariance import Report, infer
 from sklearn_nnci._diagnostics import checks
 from sklearn_nnci._rows import InferenceUnavailable
+from sklearn_nnci._trained import TrainedMixin
 from sklearn_nnci._version import __version__
+from sklearn_nnci._warn import warn
 
 NOISES = {"auto", "residual", "loo", "validation"}
 OWN_PARAMETERS = ("covariance", "noise")
 
 
-class InferenceMixin:
+class InferenceMixin(TrainedMixin):
     """Inference about the fitted weights of an `MLPRegressor`.
 
     Its state is one attribute, ``_inference``: see `_moments.to_state`.
@@ -53,11 +53,17 @@ class InferenceMixin:
         NotFittedError
             If the network is not fitted.
         ValueError
-            If the inference cannot be done; the estimator is unchanged.
+            If the inference cannot be done, or if parameters of training, such as
+            `alpha`, were set after it; the estimator is unchanged.
+
+        Warns
+        -----
+        InferenceWarning
+            As `fit`, and where y lies far from that of the fit.
         """
         check_is_fitted(self)
         self._validate_params()
-        self._check_noise()
+        self._check_own()
         if self.covariance is None:
             raise ValueError(
                 "covariance=None has no inference. Try set_params(covariance='auto')."
@@ -65,37 +71,20 @@ class InferenceMixin:
         if _dask.is_dask(X):
             self._infer_rows(*self._partitions(X, y, sample_weight))
             return self
-        X, y, random_state = self._checked_data(X, y)
-        self._infer(X, y, sample_weight, random_state)
+        X, y = self._checked_data(X, y)
+        self._infer_rows(*self._problem(X, y, sample_weight))
+        self._warn_of_units(y)
         return self
 
     def _partitions(self, X, y, sample_weight):
         """Return (`Partitions`, None, lambda) of dask arrays."""
+        loss = self._check_training()["loss"]
         rows, n_trained = _dask.partitions(
-            self._network(), X, y, sample_weight, self.loss, self.verbose
+            self._network(), X, y, sample_weight, loss, self.verbose
         )
         if self.early_stopping:
             self._warn_held_out()
         return rows, None, self._strength(n_trained)
-
-    def _strength(self, n_trained):
-        return _training.strength(self.solver, self.alpha, self.batch_size, n_trained)
-
-    def _checked_data(self, X, y):
-        """Return X, y (n, m) and the random state at which early stopping split."""
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=_network.FLOATS, multi_output=True,
-            y_numeric=True, reset=False,
-        )  # fmt: skip
-        y = _training.target(y)
-        if y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y has {y.shape[1]} outputs, but the network has {self.n_outputs_}."
-            )
-        seed, n_parameters = self.random_state, self._network().n_parameters
-        known = isinstance(seed, Integral) and not self.warm_start
-        random_state = _training.state_at_split(seed, n_parameters) if known else None
-        return X, y, random_state
 
     @classmethod
     def from_estimator(cls, estimator, X, y, sample_weight=None, **own_parameters):
@@ -104,7 +93,8 @@ class InferenceMixin:
         Parameters
         ----------
         estimator : MLPRegressor
-            A fitted network; it is copied, not changed.
+            A fitted network, which may be an `MLPRegressorCI`; it is copied, not
+            changed.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows it was trained on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -122,7 +112,8 @@ class InferenceMixin:
         Raises
         ------
         TypeError
-            If `estimator` is not an MLPRegressor, or a parameter is not an own one.
+            If `estimator` is not an MLPRegressor or predicts in a way of its own, or
+            if a parameter is not an own one.
         NotFittedError
             If it is not fitted.
         """
@@ -131,6 +122,11 @@ class InferenceMixin:
                 "estimator must be a fitted MLPRegressor, got "
                 f"{type(estimator).__name__}. For a pipeline, pass its last step and "
                 "the X that step sees."
+            )
+        if type(estimator).predict not in (MLPRegressor.predict, cls.predict):
+            raise TypeError(
+                f"{type(estimator).__name__} has a predict of its own, which intervals "
+                "of the network inside would not be about. Try an MLPRegressor."
             )
         unknown = sorted(set(own_parameters) - set(OWN_PARAMETERS))
         if unknown:
@@ -143,109 +139,59 @@ class InferenceMixin:
         vars(new).update(copy.deepcopy(vars(estimator)))
         return new.set_params(**own_parameters).fit_inference(X, y, sample_weight)
 
-    def _check_noise(self):
+    def _check_own(self):
+        """Refuse numbers that are truth values."""
         if isinstance(self.noise, (bool, np.bool_)):
             raise ValueError(
                 f"noise must be a positive variance or one of {sorted(NOISES)}, got "
                 f"{self.noise!r}. Try noise='auto'."
             )
-
-    def _infer(self, X, y, sample_weight, random_state):
-        """Set the inference from validated X (n, d) and y (n, m)."""
-        self._infer_rows(*self._problem(X, y, sample_weight, random_state))
+        for name in ("n_restarts", "n_jobs"):
+            if isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(
+                    f"{name} must be an integer, got {getattr(self, name)!r}. Try "
+                    f"{name}=1."
+                )
 
     def _infer_rows(self, rows, validation, strength):
         """Set the inference from training rows, wherever they are."""
-        if self.loss == "poisson" and self.covariance == "evidence":
+        if rows.loss == "poisson" and self.covariance == "evidence":
             raise InferenceUnavailable(
                 "covariance='evidence' is for squared errors. Try 'bayesian' or 'auto'."
             )
-        with np.errstate(over="ignore", invalid="ignore"):
-            inference = infer(
-                rows,
-                covariance=self.covariance,
-                noise=self.noise,
-                strength=strength,
-                linear=self.loss == "squared_error",
-                validation=validation,
+        inference = self._inferred(rows, validation, strength, self.covariance)
+        polished = vars(self).get("_polished", {}).get("reason")
+        found = checks(
+            Fitted(
+                inference, self.covariance, rows.loss == "poisson", self.solver,
+                rows.network.kinked, polished,
             )
-        found = checks(inference, self.covariance)
+        )  # fmt: skip
         raised = [check for check in found if check.verdict == "warning"]
         texts = tuple(f"{check.warning}: {check.advice}" for check in raised)
         report = inference.report._replace(warnings=texts)
         self._inference = _moments.to_state(inference, report, rows.network)
+        self._inference["asked"] = {
+            name: getattr(self, name) for name in OWN_PARAMETERS
+        }
         self._inference["checks"] = [tuple(check) for check in found]
         for check in raised:
-            kind = getattr(exceptions, check.warning)
-            warnings.warn(check.advice, kind, stacklevel=4)
+            warn(check.advice, getattr(exceptions, check.warning))
 
-    def _problem(self, X, y, sample_weight, random_state):
-        """Return (training `Rows`, `Validation` or None, lambda)."""
-        network, w = self._network(), _training.weights(sample_weight, X)
-        train, held_out = self._split(X, y, w, random_state)
-        rows = functools.partial(
-            _training.training_rows, network, X, y, w, self.loss, verbose=self.verbose
-        )
-        trained, validation = rows(train), None
-        if not trained.size:
-            raise InferenceUnavailable("No training row has a positive sample_weight.")
-        if held_out is not None:
-            chunk = rows(held_out).chunk()
-            validation = Validation(chunk.residuals, chunk.weight, held_out)
-        n_trained = X.shape[0] if train is None else len(train)
-        return trained, validation, self._strength(n_trained)
-
-    def _split(self, X, y, w, random_state):
-        """Return the indices of the rows that trained, and of those held out.
-
-        None, None: all trained.
-        """
-        everything = None, None
-        reached = getattr(self, "best_validation_score_", None)
-        best_score = getattr(self, "_split_score", reached)
-        if not self.early_stopping or best_score is None:
-            return everything
-        split = random_state and _training.replay_split(
-            random_state,
-            self.validation_fraction,
-            y,
-            _training.predicted_mean(self._network(), X, self.loss),
-            w,
-            best_score,
-        )
-        if not split:
-            self._warn_held_out()
-        return split or everything
-
-    @staticmethod
-    def _warn_held_out():
-        warnings.warn(
-            "The rows that early stopping held out could not be recovered: all rows "
-            "are taken as training rows. Try fit with an integer random_state and no "
-            "warm_start, on these data.",
-            exceptions.HeldOutRowsWarning,
-            stacklevel=5,
-        )
-
-    def _network(self, coefs=None, intercepts=None):
-        """Return the fitted weights, or those given, if they fit together."""
-        trained = getattr(self, "_inference", {}).get("activation", self.activation)
-        if trained != self.activation:
-            raise ValueError(
-                f"activation={self.activation!r}, but the network was trained with "
-                f"{trained!r}. Set it back, or fit again."
+    def _inferred(self, rows, validation, strength, covariance):
+        """Return the `Inference` from training rows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return infer(
+                rows,
+                covariance=covariance,
+                noise=self.noise,
+                strength=strength,
+                linear=rows.loss == "squared_error",
+                validation=validation,
             )
-        return _training.checked_network(
-            self.coefs_ if coefs is None else coefs,
-            self.intercepts_ if intercepts is None else intercepts,
-            trained,
-            self.n_features_in_,
-            self.n_outputs_,
-        )
 
     def _without_inference(self, reason, failed=False):
-        absent = {"absent": reason, "failed": failed, "activation": self.activation}
-        self._inference = absent
+        self._inference = {"absent": reason, "failed": failed}
 
     def _with_inference(self):
         """Return (state, network), or raise if there is no inference at its weights."""
@@ -256,6 +202,7 @@ class InferenceMixin:
                 f"This {type(self).__name__} has no inference, hence no intervals. "
                 f"{state['absent']} Call fit_inference(X, y) first."
             )
+        self._check_training()
         network = self._network()
         theta = _network.pack(network.coefs, network.intercepts)
         if not np.array_equal(theta, state["theta"]):
@@ -264,6 +211,20 @@ class InferenceMixin:
                 "fit_inference(X, y) to have intervals at the present weights."
             )
         return state, network
+
+    def _warn_stale(self, state):
+        """Warn where own parameters were set since; what was fitted is served."""
+        stale = [
+            f"{name}={getattr(self, name)!r} (fitted: {then!r})"
+            for name, then in state["asked"].items()
+            if getattr(self, name) != then
+        ]
+        if stale:
+            warn(
+                f"{' and '.join(stale)} were set after the inference, which keeps its "
+                "own. Call fit_inference(X, y) to have the new.",
+                exceptions.StaleParametersWarning,
+            )
 
     @property
     def inference_(self):
@@ -276,14 +237,17 @@ class InferenceMixin:
     def __setstate__(self, state):
         saved_by = state.pop("_saved_by", None)
         if saved_by is not None and tuple(saved_by) != _versions():
-            warnings.warn(
+            warn(
                 f"Saved by {', '.join(saved_by)}, loaded by {', '.join(_versions())}: "
                 "results may differ. Fit again, or load with the versions that saved.",
                 exceptions.VersionMismatchWarning,
-                stacklevel=2,
             )
         super().__setstate__(state)
+        inference = vars(self).get("_inference", {"absent": ""})
+        if "absent" not in inference and inference.get("layout") != _moments.LAYOUT:
+            self._without_inference("It was saved by another version of sklearn-nnci.")
 
 
 def _versions():
-    return f"sklearn-nnci {__version__}", f"scikit-learn {sklearn.__version__}"
+    own = f"sklearn-nnci {__version__}"
+    return own, f"scikit-learn {sklearn.__version__}", f"numpy {np.__version__}"

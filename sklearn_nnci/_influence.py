@@ -36,15 +36,15 @@ def influence(fit, n_samples):
     """Return the `Influence` of a `Fit` whose rows are among `n_samples`."""
     e, H, loo = (np.concatenate(parts) for parts in zip(*_by_row(fit), strict=True))
     m = e.shape[1]
-    h = np.einsum("nkk->nk", H)
+    h, scale = np.einsum("nkk->nk", H), fit.rows.scale
     with np.errstate(divide="ignore", invalid="ignore"):
         rss = np.diag(fit.leverages.rss) - e**2 / (1.0 - h)
         t = e / np.sqrt((1.0 - h) * np.maximum(rss, 0.0) / (fit.dof - 1.0))
         s2 = np.trace(fit.residual_noise) / m
         cook = np.einsum("nk,nkl,nl->n", loo, H, loo) / (fit.edf.sum() * s2)
     kept = slice(None) if fit.rows.index is None else fit.rows.index
-    fields = (_spread(values, kept, n_samples) for values in (h, e, loo, t, cook))
-    return Influence(*fields)
+    found = h, e * scale, loo * scale, t, cook
+    return Influence(*(_spread(values, kept, n_samples) for values in found))
 
 
 def left_out(fit):
@@ -53,7 +53,7 @@ def left_out(fit):
         (leave_one_out(chunk.residuals, H) * chunk.gain).T
         for chunk, H in fit.information.rowwise()
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts) * fit.rows.scale
 
 
 def _by_row(fit):

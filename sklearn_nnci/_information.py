@@ -49,6 +49,11 @@ class Primal(NamedTuple):
         return self.reduced[:, :-1]
 
     @property
+    def residuals(self):
+        """The reduced residuals, rotated as J is, (k,)."""
+        return self.reduced[:, -1]
+
+    @property
     def triangular(self):
         """Whether the rows were reduced to a triangle: fewer are left as they are."""
         return len(self.reduced) == self.reduced.shape[1]
@@ -62,8 +67,8 @@ class Primal(NamedTuple):
         """Return whether `penalty` is too small for this route: never."""
         return False
 
-    def rank(self):
-        """Return rank J: p less what is null for every X, unless more is."""
+    def rank(self, exactly=True):
+        """Return rank J, always exact: p less what is null for all X, unless more is."""
         p, Z = self.J.shape[1], null_directions(self.network)
         known = self._null_space_is(Z)
         return p - len(Z) if known else _linalg.rank(self.J, self.n_rows)
@@ -79,7 +84,7 @@ class Primal(NamedTuple):
         K = J_a J_a' over all but the last `penalty_free` parameters, O = the columns
         of these, t = e + J_a theta_a. Rotating rows changes none of their products.
         """
-        J, e = self.J, self.reduced[:, -1]
+        J, e = self.J, self.residuals
         theta = pack(self.network.coefs, self.network.intercepts)[:-penalty_free]
         Ja = J[:, :-penalty_free]
         return Ja @ Ja.T, J[:, -penalty_free:], e + Ja @ theta
@@ -138,14 +143,13 @@ def reduce_rows(rows):
 
 def _first_pass(rows):
     """Return the `FirstPass` of rows: a triangle, or [J e] itself where less."""
-    totals, columns = Totals.none(rows.network.n_outputs), rows.network.n_parameters + 1
+    totals, columns = Totals.none(rows.network), rows.network.n_parameters + 1
 
     def blocks():
         nonlocal totals  # anew, should the triangle have to read twice
-        totals = Totals.none(rows.network.n_outputs)
+        totals = Totals.none(rows.network)
         for block, chunk in rows.blocks(weighted=True, doing="first pass"):
-            e = chunk.residuals / np.sqrt(chunk.weight)
-            totals = totals.merge(Totals.of(chunk.y, e, chunk.weight))
+            totals = totals.merge(Totals.of(chunk.plain()))
             yield block
 
     if rows.size * rows.network.n_outputs < columns:
@@ -167,9 +171,17 @@ class PrimalInformation(NamedTuple):
     condition: float
     """|A^1/2| |A^-1/2| in the Frobenius norm, null directions left out."""
 
-    def leverages(self, step=None):
-        """Return the `Leverages` of all rows, residuals being e, or e - J step."""
-        return self.sums.rows.reduce(_second_pass, self.root, step)
+    def leverages(self, cap, step=None):
+        """Return the `Leverages` of all rows, b = J step, or 0."""
+        return self.sums.rows.reduce(_second_pass, self.root, cap, step)
+
+    def edf(self):
+        """Return tr A^+ J'WJ."""
+        J, total = self.sums.J, 0.0
+        for part in gen_batches(len(J), PANEL):
+            Jt = np.array(J[part].T, order="C")
+            total += _linalg.squared_norms(self.root, Jt).sum()
+        return total
 
     def rowwise(self):
         """Yield (chunk, H), H_ii = J_i A^+ J_i' of one copy of each row, (k, m, m)."""
@@ -179,7 +191,7 @@ class PrimalInformation(NamedTuple):
         """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
         network, J = self.sums.network, self.sums.J
         theta = pack(network.coefs, network.intercepts)
-        g = J.T @ self.sums.reduced[:, -1] - self.penalty.apply(theta)
+        g = J.T @ self.sums.residuals - self.penalty.apply(theta)
         return self.root.T @ (self.root @ g)
 
     def offset(self, step):
@@ -241,15 +253,14 @@ def _with_leverage(rows, root):
             yield chunk, np.einsum("rkn,rln->nkl", u, u)
 
 
-def _second_pass(rows, root, step):
+def _second_pass(rows, root, cap, step):
     """Return the `Leverages` of rows; see `PrimalInformation.leverages`."""
-    total = Leverages.none(rows.network.n_outputs)
+    total, b = Leverages.none(rows.network.n_outputs), 0.0
     towards = None if step is None else unpack(step, rows.network)
     for chunk, H in _with_leverage(rows, root):
-        e = chunk.residuals
         if towards is not None:
-            e = e - _jacobian.times(chunk.factors, towards)
-        total = total.merge(Leverages.of(e, H, chunk.weight))
+            b = _jacobian.times(chunk.factors, towards)
+        total = total.merge(Leverages.of(chunk.residuals, H, chunk.weight, b, cap))
     return total
 
 

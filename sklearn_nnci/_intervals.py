@@ -45,6 +45,18 @@ def check_levels(confidence_level):
     )
 
 
+SIMULTANEOUS = ("bonferroni", "scheffe", "sup-t")
+
+
+def check_simultaneous(simultaneous):
+    """Refuse what is neither None nor one of `SIMULTANEOUS`."""
+    if not (simultaneous is None or str(simultaneous) in SIMULTANEOUS):
+        raise ValueError(
+            "simultaneous must be None, 'bonferroni', 'scheffe' or 'sup-t', got "
+            f"{simultaneous!r}."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """Predictions with their uncertainty, as `MLPRegressorCI.get_prediction` gives.
@@ -70,6 +82,13 @@ class Prediction:
         Gives the covariance of `mean`, ``mean.shape * 2``, for sup-t intervals.
     log_link : bool
         Whether the interval is symmetric for log(mean), as with a Poisson loss.
+    leverage : ndarray, as `mean`, or None
+        Variance of the mean in units of that of the noise, at the minimum: what a
+        training row would have as h / (1 - h).
+    extrapolates : ndarray of bool of shape (n_samples,), or None
+        Whether the training rows say nothing at that row: its leverage is beyond all
+        of theirs, or a column beyond its range by a tenth of that. Intervals are not
+        known to hold there.
 
     See Also
     --------
@@ -92,6 +111,8 @@ class Prediction:
     rank: int | None = field(default=None, repr=False)
     covariance: object = field(default=None, repr=False)
     log_link: bool = False
+    leverage: np.ndarray | None = field(default=None, repr=False)
+    extrapolates: np.ndarray | None = field(default=None, repr=False)
 
     def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
         """Return the interval of the mean, or of a new observation.
@@ -144,15 +165,11 @@ class Prediction:
 
     def _critical(self, levels, dof, obs, simultaneous):
         """Return the factors of the standard errors, for each output and level."""
+        check_simultaneous(simultaneous)
         if simultaneous is None:
             return stats.t.isf((1.0 - levels) / 2.0, dof)
         if simultaneous == "bonferroni":
             return stats.t.isf((1.0 - levels) / 2.0 / max(np.size(self.mean), 1), dof)
-        if simultaneous not in ("scheffe", "sup-t"):
-            raise ValueError(
-                "simultaneous must be None, 'bonferroni', 'scheffe' or 'sup-t', got "
-                f"{simultaneous!r}."
-            )
         if obs:
             raise ValueError(
                 f"simultaneous={simultaneous!r} is for the mean: new observations have "
@@ -215,8 +232,9 @@ class Prediction:
         -------
         frame : pandas.DataFrame
             Columns mean, mean_se, mean_ci_lower, mean_ci_upper, obs_ci_lower and
-            obs_ci_upper, under one first level y0, y1, ... per output if there are
-            several; rows labelled as X was.
+            obs_ci_upper, then `leverage` and `extrapolates` if they are known, under
+            one first level y0, y1, ... per output if there are several; rows labelled
+            as X was.
 
         Raises
         ------
@@ -248,6 +266,10 @@ class Prediction:
             "obs_ci_lower": pi[..., 0],
             "obs_ci_upper": pi[..., 1],
         }
+        if self.leverage is not None:
+            flagged = np.reshape(self.extrapolates, (-1,) + (1,) * (ci.ndim - 2))
+            columns["leverage"] = self.leverage
+            columns["extrapolates"] = np.broadcast_to(flagged, np.shape(self.mean))
         if np.ndim(self.mean) == 1:
             return pd.DataFrame(columns, index=self.index)
         outputs = {

@@ -3,24 +3,46 @@
 What an estimator keeps of its inference is a dict of arrays, numbers, strings and
 tuples, so that any format can save it; records are rebuilt from it here.
 
-With v(x) = j'Cj the variance of f(x), RO the relative offset at which ``"auto"``
-widens, and b(x) = j'step what is left to the evidence optimum (each 0 elsewhere),
+With v(x) = j'Cj the variance of f(x), RO the relative offset at which a given noise
+widens under ``"auto"``, b(x) = j'step what is left to the evidence optimum and u what
+the rule adds to every variance (each 0 elsewhere),
 
-    se_mean^2 = v (1 + RO^2) + b^2,      se_obs^2 = max(s^2 + v + b^2, se_mean^2).
+    se_mean^2 = v (1 + RO^2) + b^2 + u,    se_obs^2 = max(s^2 + v + b^2 + u, se_mean^2).
+
+Jointly over rows, u goes along with v: with D = diag(1 / sqrt v), the covariance is
+V (1 + RO^2) + b b' + u D V D, so that the difference of two rows loses its variance as
+they come together, and the correlation does not depend on how many rows lie between.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_nnci import _jacobian
+from sklearn_nnci._chunks import row_slices
 from sklearn_nnci._information import restore
-from sklearn_nnci._network import pack, unpack
+from sklearn_nnci._network import pack, transposed, unpack
+
+# The layout of the state below; one of another layout is not read.
+LAYOUT = 2
+# A column may leave its training range by this part of it before it extrapolates.
+MARGIN = 0.1
+
+
+class Moments(NamedTuple):
+    """Of the means of n rows and m outputs, (m, n); infinite where not bounded."""
+
+    se_mean: np.ndarray
+    se_obs: np.ndarray
+    leverage: np.ndarray
+    """v / s^2; nan where s is not known."""
 
 
 def to_state(inference, report, network):
     """Return the `Inference` and its `Report` as what an estimator keeps."""
-    posterior = inference.posterior
+    posterior, edges = inference.posterior, inference.totals.edges
     return {
-        "activation": network.activation,
+        "layout": LAYOUT,
         "theta": pack(network.coefs, network.intercepts),
         "report": report._asdict(),
         "posterior": None if posterior is None else posterior.state(),
@@ -28,22 +50,91 @@ def to_state(inference, report, network):
         "dof": inference.dof,
         "widening": inference.widening,
         "step": inference.step,
+        "excess": inference.excess,
+        "loo": {**inference.loo._asdict(), "scale": inference.scale},
+        "rows": _sums_of(inference.totals),
+        "reach": inference.reach,
+        "low": edges.low[0],
+        "high": edges.high[0],
+        "chance": _chance(edges, inference.totals.weight),
     }
 
 
-def standard_errors(state, network, X):
-    """Return (se_mean, se_obs), each (m, n); infinite where not bounded."""
+def _sums_of(totals):
+    """Return what tells these rows from others."""
+    return {
+        "n_rows": totals.n_rows,
+        "weight": totals.weight,
+        "mean": totals.mean,
+        "squares": totals.squares,
+        "rss": np.diag(totals.rss).copy(),
+    }
+
+
+def same_rows(state, totals):
+    """Return whether `totals` are those of the rows of the inference, but for rounding.
+
+    Sums of y and y^2 tell y, those of residuals tell X.
+    """
+    one, two = state["rows"], _sums_of(totals)
+    spread = np.sqrt(one["squares"] / one["weight"])
+    scales = {"mean": spread, "squares": one["squares"], "rss": one["squares"]}
+    return all(
+        np.allclose(two[name], value, rtol=1e-6, atol=1e-9 * scales.get(name, 0.0))
+        for name, value in one.items()
+    )
+
+
+def _chance(edges, n):
+    """Return how likely a new row from the same distribution is to extrapolate.
+
+    One in n + 1 by its leverage; by its columns as often as a training row would have,
+    left out: the extreme of a column does if it is as far from the next.
+    """
+    (first, second), (last, before) = edges
+    alone = (second - first > MARGIN * (last - second)).sum()
+    alone += (last - before > MARGIN * (before - first)).sum()
+    return float(min((1.0 + alone) / (n + 1.0), 1.0))
+
+
+def moments(state, network, X):
+    """Return the `Moments` of the rows `X`."""
     m, n = network.n_outputs, X.shape[0]
-    v = np.full((m, n), np.inf)
-    b = np.zeros((m, n))
+    v, b = np.full((m, n), np.inf), np.zeros((m, n))
     if state["posterior"] is not None:
         posterior = restore(network, state["posterior"])
         for part, F in _jacobian.stream(network, X):
             v[:, part] = posterior.variance(F)
             b[:, part] = _remaining_step(state, network, F)
-    mean = v * state["widening"] + b**2
+    beside = b**2 + state["excess"][:, None]
+    mean = v * state["widening"] + beside
     s2 = np.diag(state["noise"])[:, None]
-    return np.sqrt(mean), np.sqrt(np.maximum(s2 + v + b**2, mean))
+    known = np.isfinite(s2) & (s2 > 0.0) & np.ones_like(v, dtype=bool)
+    leverage = np.divide(v, s2, out=np.full_like(v, np.nan), where=known)
+    obs = np.maximum(s2 + v + beside, mean)
+    return Moments(np.sqrt(mean), np.sqrt(obs), leverage)
+
+
+def extrapolates(state, leverage, X):
+    """Return which rows lie where the data say nothing, (n,).
+
+    A leverage beyond what a training row would have without itself, or a column beyond
+    its range by a tenth of that.
+    """
+    margin = MARGIN * (state["high"] - state["low"])
+    low, high = state["low"] - margin, state["high"] + margin
+    flagged = (leverage > state["reach"]).any(axis=0)
+    for part in row_slices(X.shape[0], 8 * X.shape[1]):
+        rows = transposed(X[part]).T
+        flagged[part] |= ((rows < low) | (rows > high)).any(axis=1)
+    return flagged
+
+
+def more_than_chance(state, flagged):
+    """Return whether that many rows extrapolating is no accident of the call."""
+    n, p = len(flagged), state["chance"]
+    expected = max(0.05 * n, n * p + 3.0 * np.sqrt(n * p * (1.0 - p)))
+    return flagged.any() and (n == 1 or flagged.sum() > expected)
 
 
 def covariance(state, network, X):
@@ -57,10 +148,25 @@ def covariance(state, network, X):
         F = _jacobian.factors(network, X)
         V, lost = restore(network, state["posterior"]).covariance(F)
         b = _remaining_step(state, network, F).ravel()
-        V = V * state["widening"] + np.outer(b, b)
+        u = np.repeat(state["excess"], n)
+        V = V * state["widening"] + np.outer(b, b) + _along(V, u)
     V[lost], V[:, lost] = np.nan, np.nan
     V[lost, lost] = np.inf
     return V.reshape(m, n, m, n).transpose(1, 0, 3, 2)
+
+
+def _along(V, u):
+    """Return D V D with the diagonal `u`; where V has none it stands alone."""
+    v = np.diag(V)
+    ratio = np.sqrt(np.divide(u, v, out=np.zeros_like(v), where=v > 0.0))
+    return V * np.outer(ratio, ratio) + np.diag(np.where(v > 0.0, 0.0, u))
+
+
+def parameter_covariance(state, network):
+    """Return the covariance of theta, C + step step', (p, p), and which are lost."""
+    cov, lost = restore(network, state["posterior"]).parameter_covariance()
+    step = state["step"]
+    return cov if step is None else cov + np.outer(step, step), lost
 
 
 def _remaining_step(state, network, F):

@@ -57,6 +57,11 @@ class Network(NamedTuple):
         return self.coefs[-1].shape[1]
 
     @property
+    def kinked(self):
+        """Whether f has kinks: hidden units of relu."""
+        return self.activation == "relu" and len(self.coefs) > 1
+
+    @property
     def n_intercepts(self):
         """Number of intercepts, the trailing block of the packed parameters."""
         return sum(b.size for b in self.intercepts)

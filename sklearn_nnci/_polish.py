@@ -96,7 +96,7 @@ def polish(network, X, y, w, strength, *, loss="squared_error", method=None):
 
 def _levenberg_marquardt(objective, point):
     """Return (point, steps, reason)."""
-    damping, newton_from, kinked = DAMPING, 0, _kinked(objective.like)
+    damping, newton_from, kinked = DAMPING, 0, objective.like.kinked
     limit = MAX_ITERATIONS["levenberg-marquardt"]
     for n_steps in range(limit):
         R, noise = objective.triangle(point), objective.noise(point)
@@ -117,12 +117,8 @@ def _levenberg_marquardt(objective, point):
     return point, limit, "iterations exhausted"
 
 
-def _kinked(network):
-    return network.activation == "relu" and len(network.coefs) > 1
-
-
 def _stuck(network):
-    return "kink of relu" if _kinked(network) else "no further decrease"
+    return "kink of relu" if network.kinked else "no further decrease"
 
 
 def _stacked(R, size):

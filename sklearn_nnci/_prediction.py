@@ -1,15 +1,15 @@
 """Predictions with intervals."""
 
 import functools
-import warnings
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_nnci import _dask, _moments, exceptions
 from sklearn_nnci._inference import InferenceMixin
-from sklearn_nnci._intervals import Prediction, check_levels
+from sklearn_nnci._intervals import Prediction, check_levels, check_simultaneous
 from sklearn_nnci._network import FLOATS
+from sklearn_nnci._warn import warn
 
 
 class PredictionMixin(InferenceMixin):
@@ -69,12 +69,18 @@ class PredictionMixin(InferenceMixin):
         NotFittedError
             If the network is not fitted, or has no inference at its weights.
         ValueError
-            If several flags are set, a level is not in (0, 1), or inference failed.
+            If several flags are set, a level is not in (0, 1), inference failed, or
+            parameters of training, such as `alpha`, were set after it.
 
         Warns
         -----
         OutsideSpanWarning
             If rows depend on parameters that no training row determines.
+        ExtrapolationWarning
+            If a single row, or more rows than chance explains, lie where the training
+            rows say nothing; `get_prediction` tells which.
+        StaleParametersWarning
+            If `covariance` or `noise` were set after the inference.
         """
         flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
                      return_cov=return_cov)  # fmt: skip
@@ -86,9 +92,10 @@ class PredictionMixin(InferenceMixin):
             )
         if _dask.is_dask(X):
             return self._predict_lazily(X, asked, confidence_level, simultaneous)
+        levels = check_levels(confidence_level)
+        check_simultaneous(simultaneous)
         if not asked:
             return super().predict(X)
-        levels = check_levels(confidence_level)
         if return_cov:
             return self._predict_cov(X)
         prediction = self.get_prediction(X)
@@ -139,54 +146,68 @@ class PredictionMixin(InferenceMixin):
             If inference failed at fit.
         """
         y, rows, state, network = self._queries(X)
-        se_mean, se_obs = _moments.standard_errors(state, network, rows)
-        if state["posterior"] is not None:
-            self._warn_outside(np.isinf(se_mean))
-        dof = state["dof"] if y.ndim == 2 else float(state["dof"][0])
-        index = X.index if hasattr(X, "iloc") else None
-        se_mean, se_obs = se_mean.T.reshape(y.shape), se_obs.T.reshape(y.shape)
-        report, poisson = state["report"], self.loss == "poisson"
-        smoother = report["method"] in ("least_squares", "frequentist")
+        poisson = self.loss == "poisson"
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _moments.moments(state, network, rows)
+        mu = y.reshape(found.leverage.shape[::-1]).T if poisson else 1.0
+        leverage = mu * found.leverage
+        flagged = _moments.extrapolates(state, leverage, rows)
+        self._warn_of_queries(state, found.se_mean, flagged)
+        se_mean, se_obs, leverage = (
+            a.T.reshape(y.shape) for a in (found.se_mean, found.se_obs, leverage)
+        )
+        smoother = state["report"]["method"] in ("least_squares", "frequentist")
         return Prediction(
             y,
             se_mean * y if poisson else se_mean,
             np.full_like(se_obs, np.nan) if poisson else se_obs,
-            dof,
-            index,
-            rank=report["rank"] if smoother else None,
+            state["dof"] if y.ndim == 2 else float(state["dof"][0]),
+            X.index if hasattr(X, "iloc") else None,
+            rank=state["report"]["rank"] if smoother else None,
             covariance=functools.partial(self._covariance_of, y, rows),
             log_link=poisson,
+            leverage=leverage,
+            extrapolates=flagged,
         )
 
     def _predict_cov(self, X):
-        y, rows, state, _ = self._queries(X)
-        cov = self._covariance_of(y, rows)
-        if state["posterior"] is not None:
-            variances = np.diag(cov.reshape(y.size, y.size))
-            self._warn_outside(np.isinf(variances.reshape(len(y), -1).T))
-        return y, cov
+        prediction = self.get_prediction(X)
+        return prediction.mean, prediction.covariance()
 
     def _covariance_of(self, y, rows):
         """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
-        cov = _moments.covariance(*self._with_inference(), rows).reshape(y.shape * 2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            cov = _moments.covariance(*self._with_inference(), rows)
+        cov = cov.reshape(y.shape * 2)
         return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
 
     def _queries(self, X):
         """Return (predictions, X as an array of floats, state, network)."""
         state, network = self._with_inference()
+        self._warn_stale(state)
         y = super().predict(X)  # checks X, which has but to be converted
         rows = check_array(
             X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False
         )
         return y, rows, state, network
 
-    def _warn_outside(self, unbounded):
-        n_rows = int(unbounded.any(axis=0).sum())
-        if n_rows:
-            warnings.warn(
-                f"{n_rows} of {unbounded.shape[1]} rows depend on parameters that no "
-                "training row determines, such as units inactive in training: their "
-                "intervals are unbounded. Try covariance='evidence'.",
+    @staticmethod
+    def _warn_of_queries(state, se_mean, flagged):
+        """Warn of rows that are unbounded, and of those that extrapolate."""
+        unbounded = np.isinf(se_mean).any(axis=0)
+        if state["posterior"] is not None and unbounded.any():
+            warn(
+                f"{unbounded.sum()} of {unbounded.size} rows depend on parameters that "
+                "no training row determines, such as units inactive in training: "
+                "their intervals are unbounded. Try covariance='auto'.",
                 exceptions.OutsideSpanWarning,
-                stacklevel=4,
+            )
+        flagged = flagged & ~unbounded
+        if _moments.more_than_chance(state, flagged):
+            warn(
+                f"{flagged.sum()} of {flagged.size} rows lie where the training rows "
+                "say nothing: intervals are not known to hold there. get_prediction(X)"
+                ".extrapolates tells which. Try rows within the range of the training "
+                "rows, and the scaler that the network was trained with.",
+                exceptions.ExtrapolationWarning,
             )

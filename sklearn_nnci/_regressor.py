@@ -1,6 +1,5 @@
 """`MLPRegressorCI`: scikit-learn's MLPRegressor that knows how sure it is."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,10 +12,13 @@ from sklearn_nnci import _network, _training, exceptions
 from sklearn_nnci._covariance import ROBUST
 from sklearn_nnci._inference import NOISES
 from sklearn_nnci._statistics import StatisticsMixin
+from sklearn_nnci._warn import warn
 
 COVARIANCES = {
     "auto", "least_squares", "bayesian", "frequentist", "evidence", *ROBUST
 }  # fmt: skip
+# What leaves a fitted network without intervals.
+FAILURES = (ValueError, LinAlgError, MemoryError)
 # scikit-learn's constraint classes have no public name; the parent's own
 # constraints are instances of them.
 StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
@@ -73,20 +75,24 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
         As in the parent.
     n_iter_no_change, max_fun : int, default=10, 15000
         As in the parent.
-    covariance : {'auto', 'least_squares', 'bayesian', 'frequentist', 'evidence'} \
-or None, default='auto'
+    covariance : {'auto', 'least_squares', 'bayesian', 'frequentist', 'evidence', \
+'HC0', 'HC1', 'HC2', 'HC3'} or None, default='auto'
         Formula of the covariance of the weights, with J the Jacobian at the training
         rows, Lambda the penalty and A = J'J + Lambda:
 
         - ``'least_squares'``: s^2 (J'J)^+ [1]_
         - ``'bayesian'``: s^2 A^-1 [2]_
         - ``'frequentist'``: s^2 A^-1 J'J A^-1 [3]_
+        - ``'HC0'``, ``'HC1'``, ``'HC2'``, ``'HC3'``: A^-1 (sum of r_i^2 j_i j_i') A^-1,
+          r_i the residual e_i, for HC1 times sqrt(n / (n - edf)), over (1 - h_i)^1/2
+          for HC2 and over 1 - h_i for HC3: for noise that varies with x [5]_
         - ``'evidence'``: bayesian, penalty and noise from the marginal likelihood of
-          the linearised network [4]_
-        - ``'auto'``: bayesian with leave-one-out noise, confidence intervals widened
-          for what training left undone, if the effective degrees of freedom are at
-          most 0.3 n; else evidence, with the distance to its optimum added.
-          ``inference_`` tells which, and why.
+          the linearised network [4]_, with the distance of the network from its
+          optimum added
+        - ``'auto'``: the evidence, with that distance and with what leave-one-out
+          residuals say of the error beyond it: for networks however trained, the
+          default one included. With a given `noise`, and a Poisson loss, bayesian,
+          widened for what training left undone. ``inference_`` tells which, and why.
         - None: no inference at fit; see `fit_inference`.
     noise : {'auto', 'residual', 'loo', 'validation'} or float, default='auto'
         Noise variance s^2: RSS / (n - edf); mean squared leave-one-out residual; mean
@@ -110,15 +116,16 @@ or None, default='auto'
         All of the parent's.
     inference_ : Report
         What inference found: method, noise, route, rank, degrees of freedom, noise
-        variance, penalty, relative offset, largest leverage, reason, the share of the
-        rows that memory allowed for, warnings.
+        variance, penalty, what was added to the variance of the mean, relative offset,
+        largest leverage, reason, the share of the rows that memory allowed for,
+        warnings.
 
     Warns
     -----
     InferenceWarning
         At fit, one subclass per reason not to believe the intervals; see
-        `sklearn_nnci.exceptions`. At predict, where a query depends on parameters
-        that no training row determines.
+        `sklearn_nnci.exceptions`. At predict, where queries lie where the training
+        rows say nothing.
 
     See Also
     --------
@@ -140,6 +147,9 @@ or None, default='auto'
        nonlinear regression", Technometrics 40, 1998.
     .. [4] A. Immer, M. Korzepa and M. Bauer, "Improving predictions of Bayesian neural
        nets via local linearization", AISTATS 2021.
+    .. [5] J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent covariance
+       matrix estimators with improved finite sample properties", J. Econometrics 29,
+       1985.
 
     Examples
     --------
@@ -162,7 +172,11 @@ or None, default='auto'
         "noise": [StrOptions(NOISES), Interval(Real, 0, np.inf, closed="neither")],
         "polish": ["boolean"],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
     }
 
     def __init__(
@@ -249,25 +263,42 @@ or None, default='auto'
         self : MLPRegressorCI
             The fitted estimator.
         """
-        self._check_noise()
+        self._check_own()
+        self._forget_training()
+        self._without_inference("The last call of fit did not finish.")
+        with self._convergence_deferred():
+            self._train(X, y, sample_weight)
+            try:
+                if self.polish:
+                    self._polish_weights(*self._data(X, y), sample_weight)
+                if self.n_restarts:
+                    self._start_again(X, y, sample_weight)
+            except FAILURES as error:
+                return self._failed(error)
+        if self.covariance is None:
+            self._without_inference("covariance=None skipped the inference at fit.")
+            return self
+        try:
+            X, y = self._data(X, y)
+            self._infer_rows(*self._problem(X, y, sample_weight))
+        except FAILURES as error:
+            return self._failed(error)
+        return self
+
+    def _train(self, X, y, sample_weight):
+        """Train as the parent does, and remember how."""
         try:
             super().fit(X, y, sample_weight)
         finally:
-            random_state = self.__dict__.pop("_random_state_at_split", None)
-        self._without_inference("covariance=None skipped the inference at fit.")
-        self._forget_starts()
-        try:
-            if self.polish:
-                self._polish_weights(*self._data(X, y), sample_weight, random_state)
-            if self.n_restarts:
-                best = self._start_again(X, y, sample_weight)
-                random_state = best or random_state
-            if self.covariance is not None:
-                self._infer(*self._data(X, y), sample_weight, random_state)
-        except (ValueError, LinAlgError, MemoryError) as error:
-            self._without_inference(f"Inference failed at fit. {error}", failed=True)
-            message = f"The network is fitted, but it has no intervals. {error}"
-            warnings.warn(message, exceptions.InferenceUnavailableWarning, stacklevel=2)
+            state = self.__dict__.pop("_random_state_at_split", None)
+        rows = state and _training.replay_split(state, self.validation_fraction, len(y))
+        self._remember(_training.target(y), rows)
+
+    def _failed(self, error):
+        """Go on without inference, and say why."""
+        self._without_inference(f"Inference failed at fit. {error}", failed=True)
+        message = f"The network is fitted, but it has no intervals. {error}"
+        warn(message, exceptions.InferenceUnavailableWarning)
         return self
 
     @staticmethod
@@ -299,7 +330,8 @@ or None, default='auto'
         finally:
             self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("partial_fit changed the weights.")
-        self._forget_starts()
+        self._forget_training()
+        self._remember(None)
         return self
 
     def _fit_stochastic(self, *args, **kwargs):

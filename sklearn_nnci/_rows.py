@@ -50,6 +50,10 @@ class Chunk(NamedTuple):
     y: np.ndarray
     """(k, m), in units of y."""
 
+    def plain(self):
+        """Return the same with residuals that are not weighted; the factors stay."""
+        return self._replace(residuals=self.residuals / np.sqrt(self.weight))
+
 
 class Rows(NamedTuple):
     """The rows that trained, and what the network leaves unexplained there.

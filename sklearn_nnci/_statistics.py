@@ -4,12 +4,12 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_nnci import _jacobian, _network
+from sklearn_nnci import _jacobian, _moments, _network
 from sklearn_nnci._covariance import smoother
 from sklearn_nnci._diagnostics import Check, Diagnostics
 from sklearn_nnci._influence import influence, left_out
-from sklearn_nnci._information import restore
 from sklearn_nnci._intervals import Prediction
+from sklearn_nnci._rows import Penalty
 from sklearn_nnci._starts import StartsMixin
 
 
@@ -54,8 +54,11 @@ class StatisticsMixin(StartsMixin):
         Returns
         -------
         cov : ndarray of shape (p, p)
-            In packing order; j(x)'cov j(x) is the variance of f(x). Directions that
-            the data do not determine are left out, as in a pseudo-inverse.
+            In packing order; j(x)'cov j(x) is the variance of f(x), the step to the
+            optimum of the evidence included. What ``"auto"`` adds to every variance
+            belongs to no parameter: it stands beside, ``inference_.excess_variance``.
+            Directions that the data do not determine are left out, as in a
+            pseudo-inverse.
 
         Raises
         ------
@@ -68,9 +71,9 @@ class StatisticsMixin(StartsMixin):
         if state["posterior"] is None:
             raise ValueError(
                 "The covariance is unbounded: no residual degrees of freedom are left. "
-                "Try covariance='evidence'."
+                "Try covariance='auto'."
             )
-        return restore(network, state["posterior"]).parameter_covariance()[0]
+        return _moments.parameter_covariance(state, network)[0]
 
     def summary(self, confidence_level=0.95):
         """Return every parameter with its standard error and interval.
@@ -103,8 +106,7 @@ class StatisticsMixin(StartsMixin):
         names, estimate = _network.parameter_names(network), state["theta"]
         std_error, lost = np.full(len(names), np.inf), np.zeros(len(names), dtype=bool)
         if state["posterior"] is not None:
-            posterior = restore(network, state["posterior"])
-            cov, lost = posterior.parameter_covariance()
+            cov, lost = _moments.parameter_covariance(state, network)
             std_error = np.where(lost, np.inf, np.sqrt(np.diag(cov)))
         dof = float(np.min(state["dof"]))
         table = Prediction(estimate, std_error, std_error, dof, names)
@@ -129,15 +131,16 @@ class StatisticsMixin(StartsMixin):
         influence : Influence
             ``leverage``, ``residuals``, ``loo_residuals``, ``studentized_residuals``
             (external) and ``cooks_distance``, one entry per row, and per output if
-            there are several; nan for rows that did not train. At the penalty of
-            training; without one for ``covariance='least_squares'``.
+            there are several; nan for rows that did not train. Under the penalty
+            ``inference_.loo_penalty``.
 
         Raises
         ------
         NotFittedError
             If the network is not fitted.
         ValueError
-            If the data do not fit the network, or too much memory would be needed.
+            If these are not the rows of the last inference, or too much memory would
+            be needed.
         """
         fit = self._smoother(X, y, sample_weight)
         return influence(fit, len(fit.rows.y))
@@ -165,6 +168,9 @@ class StatisticsMixin(StartsMixin):
         ------
         NotFittedError
             If the network is not fitted.
+        ValueError
+            If these are not the rows of the last inference, or too much memory would
+            be needed.
         """
         fit = self._smoother(X, y, sample_weight)
         loo = left_out(fit)
@@ -192,8 +198,26 @@ class StatisticsMixin(StartsMixin):
         return Diagnostics(Check(*check) for check in state["checks"])
 
     def _smoother(self, X, y, sample_weight):
-        """Return the `Fit` at the penalty of training."""
+        """Return the `Fit` behind leave-one-out, of the rows of the inference."""
         check_is_fitted(self)
-        X, y, random_state = self._checked_data(X, y)
-        rows, _, strength = self._problem(X, y, sample_weight, random_state)
-        return smoother(rows, self.covariance, strength)
+        X, y = self._checked_data(X, y)
+        rows, validation, strength = self._problem(X, y, sample_weight)
+        state = getattr(self, "_inference", {"absent": ""})
+        if "absent" in state:
+            asked = self.covariance or "auto"
+            found = self._inferred(rows, validation, strength, asked)
+            return smoother(rows, found.loo, found.scale)
+        state, _ = self._with_inference()
+        *penalty, scale = state["loo"].values()
+        fit = smoother(rows, Penalty(*penalty), scale)
+        if not _moments.same_rows(state, fit.totals._replace(rss=_unscaled(fit))):
+            raise ValueError(
+                "X and y are not the rows of the last inference: their number, their "
+                "y, or what is left of it differ. Try the rows (and weights) given to "
+                "fit, scaled as then, or call fit_inference(X, y) first."
+            )
+        return fit
+
+
+def _unscaled(fit):
+    return fit.totals.rss * np.outer(fit.rows.scale, fit.rows.scale)

@@ -16,8 +16,34 @@ ALONE = 1e-10
 LEVERAGE_CAP = 0.9
 
 
+class Edges(NamedTuple):
+    """The two smallest and the two largest values of each of d columns, (2, d)."""
+
+    low: np.ndarray
+    """In rising order, infinite where there are no rows."""
+    high: np.ndarray
+    """In falling order."""
+
+    @classmethod
+    def none(cls, d):
+        """Return those of no rows."""
+        return cls(np.full((2, d), np.inf), np.full((2, d), -np.inf))
+
+    @classmethod
+    def of(cls, columns, w):
+        """Return those of `columns` (d, k); a row of weight 2 or more counts twice."""
+        twice = np.hstack([columns, columns[:, w >= 2.0]]).T
+        return cls.none(len(columns)).merge(cls(twice, twice))
+
+    def merge(self, other):
+        """Return those of both."""
+        low = np.partition(np.vstack([self.low, other.low]), 1, axis=0)[:2]
+        high = np.partition(np.vstack([self.high, other.high]), -2, axis=0)[:-3:-1]
+        return Edges(low, high)
+
+
 class Totals(NamedTuple):
-    """Counts and second moments of rows of m outputs."""
+    """Counts and second moments of rows of m outputs and d columns."""
 
     n_rows: int
     """Rows of positive weight."""
@@ -29,18 +55,25 @@ class Totals(NamedTuple):
     """sum w (y - mean)^2, (m,)."""
     rss: np.ndarray
     """sum w e e', (m, m)."""
+    edges: Edges
+    """Of the columns of X."""
 
     @classmethod
-    def none(cls, m):
+    def none(cls, network):
         """Return those of no rows."""
-        return cls(0, 0.0, np.zeros(m), np.zeros(m), np.zeros((m, m)))
+        d, m = len(network.coefs[0]), network.n_outputs
+        zero = np.zeros(m)
+        return cls(0, 0.0, zero, zero, np.zeros((m, m)), Edges.none(d))
 
     @classmethod
-    def of(cls, y, e, w):
-        """Return those of targets `y` (k, m), residuals `e` (m, k), weights `w`."""
+    def of(cls, chunk):
+        """Return those of a `Chunk` that is not weighted."""
+        y, e, w = chunk.y, chunk.residuals, chunk.weight
         n = w.sum()
         mean = y[0] + w @ (y - y[0]) / n if n > 0.0 else np.zeros(y.shape[1])
-        return cls(len(w), float(n), mean, w @ (y - mean) ** 2, (e * w) @ e.T)
+        edges = Edges.of(chunk.factors.activations[0], w)
+        squares, rss = w @ (y - mean) ** 2, (e * w) @ e.T
+        return cls(len(w), float(n), mean, squares, rss, edges)
 
     @property
     def spread(self):
@@ -58,6 +91,7 @@ class Totals(NamedTuple):
             self.mean + share * apart,
             self.squares + other.squares + self.weight * share * apart**2,
             self.rss + other.rss,
+            self.edges.merge(other.edges),
         )
 
 
@@ -95,31 +129,48 @@ class FirstPass(NamedTuple):
 
 
 class Leverages(NamedTuple):
-    """What is known of rows after A was factored; l_i are leave-one-out residuals."""
+    """What is known of rows after A was factored; l_i are leave-one-out residuals.
+
+    With b = J step, what a step of the linearised network changes there.
+    """
 
     edf: np.ndarray
     """sum w_i (H_ii)_kk, (m,)."""
     largest: float
     """Largest eigenvalue of any H_ii."""
+    above: float
+    """sum w over rows of which that is beyond the cap."""
     rss: np.ndarray
     """sum w e e', (m, m)."""
     press: np.ndarray
     """sum w l l', (m, m)."""
     capped: np.ndarray
-    """The same, leverages capped at `LEVERAGE_CAP`."""
+    """The same, leverages capped."""
+    moved: np.ndarray
+    """sum w b b', (m, m)."""
+    stepped: np.ndarray
+    """sum w l l' of e - b, leverages capped, (m, m)."""
+    ahead: np.ndarray
+    """sum w_i (I - H_ii)^-1 H_ii, leverages capped, (m, m): over s^2, the variance of
+    f at rows that are left out."""
 
     @classmethod
     def none(cls, m):
         """Return those of no rows."""
-        return cls(np.zeros(m), 0.0, *np.zeros((3, m, m)))
+        return cls(np.zeros(m), 0.0, 0.0, *np.zeros((6, m, m)))
 
     @classmethod
-    def of(cls, e, H, w):
+    def of(cls, e, H, w, b=0.0, cap=LEVERAGE_CAP):
         """Return those of residuals `e` (m, k), leverages `H` (k, m, m), weights."""
-        loo, capped = (leave_one_out(e, H, cap) for cap in (None, LEVERAGE_CAP))
-        largest = np.linalg.eigvalsh(H).max() if H.shape[1] > 1 else H.max(initial=0.0)
-        products = ((r * w) @ r.T for r in (e, loo, capped))
-        return cls(np.einsum("n,nkk->k", w, H), float(largest), *products)
+        h, V = eigen(H)
+        edf = np.einsum("n,nkk->k", w, H)
+        capped = np.minimum(h, cap)
+        ahead = np.einsum("nkj,nj,nlj->kl", V, w[:, None] * capped / (1.0 - capped), V)
+        loo = leave_one_out(e, H), *(leave_one_out(r, H, cap) for r in (e, e - b))
+        rows = e, *loo[:2], b + np.zeros_like(e), loo[2]
+        products = ((r * w) @ r.T for r in rows)
+        largest, above = h.max(initial=0.0), w @ (h.max(axis=1) > cap)
+        return cls(edf, float(largest), float(above), *products, ahead)
 
     def merge(self, other):
         """Return those of both."""
@@ -179,6 +230,12 @@ def meat_of(Sigma, prior):
     return Meat((V * np.sqrt(np.maximum(values, 0.0)))[:, :, None], float(prior))
 
 
+def eigen(H):
+    """Return the eigenvalues (n, m) and vectors (n, m, m) of the `H` (n, m, m)."""
+    # eigh is slow on many matrices of one entry
+    return np.linalg.eigh(H) if H.shape[1] > 1 else (H[:, :, 0], np.ones_like(H))
+
+
 def leave_one_out(e, H, cap=None, power=1.0):
     """Return the leave-one-out residuals ``(I - H_ii)^-power e_i``, (m, n).
 
@@ -186,8 +243,7 @@ def leave_one_out(e, H, cap=None, power=1.0):
     leverage is 1 is fitted by itself alone: its residual is infinite. `cap` bounds
     the eigenvalues of H_ii.
     """
-    # eigh is slow on many matrices of one entry
-    h, V = np.linalg.eigh(H) if H.shape[1] > 1 else (H[:, :, 0], np.ones_like(H))
+    h, V = eigen(H)
     room = 1.0 - (h if cap is None else np.minimum(h, cap))
     alone = room <= ALONE
     rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room) ** power

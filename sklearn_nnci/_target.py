@@ -151,7 +151,13 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         return super(TransformedTargetRegressorCI, self._chosen()).__sklearn_tags__()
 
     def get_metadata_routing(self):
-        """Return which keywords go to the regressor, as in the parent."""
+        """Return which keywords go to the regressor, as in the parent.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            As in the parent.
+        """
         routed = self._chosen()
         return super(TransformedTargetRegressorCI, routed).get_metadata_routing()
 

@@ -121,22 +121,25 @@ def state_at_split(seed, n_parameters):
     return rng.get_state()
 
 
-def replay_split(state, fraction, y, mean, w, best_score):
-    """Return (train, held_out) indices of early stopping, or None if they disagree.
-
-    Splits from the random `state` as the fit did, and checks it by the score of the
-    held-out rows, `best_score`; `mean` are the predictions, (n, m).
-    """
+def replay_split(state, fraction, n_samples):
+    """Return the indices that early stopping holds out from this random `state`."""
     rng = np.random.RandomState()
     rng.set_state(state)
-    train, held_out = train_test_split(
-        np.arange(len(y)), random_state=rng, test_size=fraction
-    )
-    if not np.isfinite(mean[held_out]).all() or not w[held_out].any():
-        return None
-    score = held_out_score(y, mean, w, held_out)
-    agrees = abs(score - best_score) <= SCORE_TOLERANCE * (1.0 + abs(score))
-    return (train, held_out) if agrees else None
+    rows = np.arange(n_samples)
+    return np.sort(train_test_split(rows, random_state=rng, test_size=fraction)[1])
+
+
+def held_out(rows, y, mean, w, best_score):
+    """Return whether `rows` are those that early stopping scored by `best_score`.
+
+    `mean` are the predictions, (n, m).
+    """
+    if rows.max(initial=-1) >= len(y):
+        return False
+    if not np.isfinite(mean[rows]).all() or not w[rows].any():
+        return False
+    score = held_out_score(y, mean, w, rows)
+    return abs(score - best_score) <= SCORE_TOLERANCE * (1.0 + abs(score))
 
 
 def held_out_score(y, mean, w, held_out):

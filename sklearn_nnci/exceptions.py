@@ -5,9 +5,8 @@ All derive from `InferenceWarning`, so that one filter silences or raises them:
 """
 
 __all__ = [
-    "EvidenceBoundaryWarning",
+    "ExtrapolationWarning",
     "HeldOutRowsWarning",
-    "HighLeverageWarning",
     "InferenceUnavailableWarning",
     "InferenceWarning",
     "NoResidualDofWarning",
@@ -15,9 +14,12 @@ __all__ = [
     "OutsideSpanWarning",
     "OverfittedWarning",
     "PolishRefusedWarning",
+    "RestartsFailedWarning",
     "RowsLeftOutWarning",
-    "SmoothingBiasWarning",
+    "StaleParametersWarning",
+    "UnscaledDataWarning",
     "VersionMismatchWarning",
+    "WideIntervalsWarning",
 ]
 
 
@@ -25,40 +27,56 @@ class InferenceWarning(RuntimeWarning):
     """Base of all warnings about intervals."""
 
 
+class WideIntervalsWarning(InferenceWarning):
+    """Prediction intervals are wider than those of the mean of y alone.
+
+    The network explains nothing: mostly, X or y lack a scaler, or it overfits.
+    """
+
+
 class NotAtMinimumWarning(InferenceWarning):
     """Training stopped short of the minimum of its own objective.
 
-    The delta method describes the spread of minima. A network that was left far
-    from its own has an error that no covariance at its weights contains.
+    Under ``covariance="auto"`` intervals contain what is left, and most of their width
+    comes from it. Those of a named formula do not: the delta method describes the
+    spread of minima, and a network far from its own has an error that no covariance at
+    its weights contains.
     """
+
+
+class OverfittedWarning(InferenceWarning):
+    """A smooth network uses up too many of the rows: its intervals are too narrow."""
 
 
 class NoResidualDofWarning(InferenceWarning):
     """The network uses up the degrees of freedom: intervals are unbounded."""
 
 
-class HighLeverageWarning(InferenceWarning):
-    """Some training rows are fitted by themselves alone."""
-
-
-class OverfittedWarning(InferenceWarning):
-    """Leave-one-out residuals are much larger than residuals."""
-
-
-class SmoothingBiasWarning(InferenceWarning):
-    """The penalty smooths more than the data ask for."""
-
-
-class EvidenceBoundaryWarning(InferenceWarning):
-    """The marginal likelihood has no maximum within the range searched."""
-
-
 class PolishRefusedWarning(InferenceWarning):
     """There are more parameters than rows: a polished fit would interpolate."""
 
 
+class RestartsFailedWarning(InferenceWarning):
+    """Further starts ended without a network: the first is kept."""
+
+
 class OutsideSpanWarning(InferenceWarning):
     """Some queries depend on parameters that no training row determines."""
+
+
+class ExtrapolationWarning(InferenceWarning):
+    """Queries lie where the training rows say nothing.
+
+    Intervals are not known to hold there; those of relu are often too narrow.
+    """
+
+
+class StaleParametersWarning(InferenceWarning):
+    """`covariance` or `noise` were set after the inference, which keeps its own."""
+
+
+class UnscaledDataWarning(InferenceWarning):
+    """The y of an inference lies far from that of the fit: a scaler was forgotten."""
 
 
 class RowsLeftOutWarning(InferenceWarning):

@@ -69,7 +69,7 @@ def test_the_cluster_example_finds_its_intervals_hold(capsys):
 
     pytest.importorskip("dask.array")
     demo = runpy.run_path(str(ROOT / "examples" / "cluster.py"))
-    demo["main"](n_rows=20_000, n_test=10_000, partition=4_000)
+    demo["main"](n_rows=20_000, n_test=10_000, partition=4_000, n_epochs=12)
     out = capsys.readouterr().out
     assert "41 parameters, 20,000 rows" in out
     share = float(re.search(r"([\d.]+)% of 10,000 unseen", out)[1])

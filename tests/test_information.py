@@ -7,7 +7,7 @@ from cases import Case, dense_inverse, packed, rows_with
 
 from sklearn_nnci import _dual, _information, _jacobian, _linalg
 from sklearn_nnci._network import Network, null_directions
-from sklearn_nnci._rows import Penalty
+from sklearn_nnci._rows import Chunk, Penalty
 from sklearn_nnci._sums import Totals, leave_one_out, meat_of
 
 ROUTES = {"primal": _information, "dual": _dual}
@@ -308,7 +308,7 @@ def test_nist_misra1a():
     b1, b2 = 2.3894212918e2, 5.5015643181e-4
     J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
     e = y - b1 * (1 - np.exp(-b2 * x))
-    totals = Totals.of(y[:, None], e[None], np.ones(14))
+    totals = totals_of(y[:, None], e[None], np.ones(14))
     sums = _information.Primal(None, totals, np.column_stack([J, e]))
     root = sums.penalise(Penalty(0.0, 0)).root
     s2 = e @ e / 12
@@ -395,26 +395,36 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     np.testing.assert_allclose(h, (Q**2).sum(axis=1), atol=1e-6)
 
 
+def totals_of(y, e, w, X=None):
+    X = np.zeros((len(y), 1)) if X is None else X
+    F = _jacobian.Factors((X.T,), ())
+    return Totals.of(Chunk(F, e, w, np.ones(1), y))
+
+
 def test_totals_of_parts_are_those_of_all():
     rng = np.random.default_rng(4)
     y, e = rng.normal(size=(50, 2)) + 1e3, rng.normal(size=(2, 50))
-    w = rng.integers(1, 4, 50).astype(float)
-    whole = Totals.of(y, e, w)
+    w, X = rng.integers(1, 4, 50).astype(float), rng.normal(size=(50, 3))
+    whole = totals_of(y, e, w, X)
     cuts = [slice(0, 0), slice(0, 1), slice(1, 30), slice(30, 50)]
-    parts = [Totals.of(y[cut], e[:, cut], w[cut]) for cut in cuts]
-    merged = Totals.none(2)
-    for part in parts:
-        merged = merged.merge(part)
+    network = Case("tanh", (4,), n_outputs=2).network
+    merged = Totals.none(network)
+    for cut in cuts:
+        merged = merged.merge(totals_of(y[cut], e[:, cut], w[cut], X[cut]))
     for one, other in zip(merged, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
     spread = np.sqrt(np.average((y - np.average(y, 0, w)) ** 2, 0, w))
     np.testing.assert_allclose(whole.spread, spread, rtol=1e-12)
+    # A row of weight 2 or more is two rows, both at the edge.
+    ordered = np.sort(np.repeat(X, w.astype(int), axis=0), axis=0)
+    np.testing.assert_array_equal(whole.edges.low, ordered[:2])
+    np.testing.assert_array_equal(whole.edges.high, ordered[:-3:-1])
 
 
 @pytest.mark.parametrize("constant", [0.1, 1e6 / 3.0])
 def test_constant_targets_have_no_spread_at_all(constant):
     y, e, w = np.full((40, 1), constant), np.zeros((1, 40)), np.full(40, 3.0)
-    totals = Totals.of(y[:7], e[:, :7], w[:7]).merge(Totals.of(y[7:], e[:, 7:], w[7:]))
+    totals = totals_of(y[:7], e[:, :7], w[:7]).merge(totals_of(y[7:], e[:, 7:], w[7:]))
     assert totals.spread == 0.0
 
 

@@ -71,7 +71,7 @@ def test_equals_the_definition_with_weights(name, size, m):
 def test_a_leverage_of_one_is_unbounded_and_told(name):
     X, y, _ = data()
     X = np.c_[X, np.arange(50) == 7]  # a column that only row 7 has
-    with pytest.warns(exceptions.HighLeverageWarning, match=f"{name}.*unbounded"):
+    with pytest.warns(exceptions.NoResidualDofWarning, match=f"{name}.*unbounded"):
         model = at_the_optimum(X, y, covariance=name)
     assert np.isinf(model.predict(X, return_ci=True)[1]).all()
     assert np.isfinite(

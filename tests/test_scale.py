@@ -110,7 +110,7 @@ def test_progress_is_shown_where_it_is_asked_for(bars, trained, monkeypatch):
     assert bars.shown == []
     net = MLPRegressorCI.from_estimator(trained, X, y)
     net.set_params(verbose=True).fit_inference(X, y)
-    assert bars.shown == [("first pass", 3), ("leverages", 3)]
+    assert bars.shown == [("first pass", 3), ("leverages", 3), ("leverages", 3)]
     bars.shown.clear()
     few = dict(hidden_layer_sizes=(2,), max_iter=3, n_restarts=2, random_state=0)
     MLPRegressorCI(**few, verbose=True).fit(X[:200], y[:200])

@@ -1,0 +1,206 @@
+"""What a failed check means for the fit at hand, and what to try there.
+
+Advice is a claim: it must lead to something that is possible, and better.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Coverage of textbook formulas is flat in the relative offset up to 0.3 to 0.5 and
+# falls beyond (simulation; the criterion itself is Bates & Watts 1981).
+LARGEST_OFFSET = 0.3
+# Medians of healthy fits are 1.0 to 1.36; networks that overfit, 1.8 and more.
+LARGEST_PRESS = 1.5
+# lambda of training over that of the evidence: predictions are biased beyond.
+LARGEST_SMOOTHING = 10.0
+# Scales of X and y that networks are at home in: locations, and largest values, in
+# units of 1; standard deviations of y.
+FARTHEST, SCALES = 10.0, (0.1, 10.0)
+
+
+class Fitted(NamedTuple):
+    """What advice depends on."""
+
+    inference: object
+    covariance: str
+    """What was asked for."""
+    poisson: bool
+    solver: str
+    kinked: bool
+    """Whether the network has units of relu."""
+    polished: str | None
+    """Why polishing stopped; None: not polished."""
+
+    @property
+    def report(self):
+        """The `Report`."""
+        return self.inference.report
+
+    @property
+    def evidence(self):
+        """Whether the formula knows how far the network is from its optimum."""
+        return self.report.method == "evidence"
+
+    @property
+    def unbounded(self):
+        """Whether every interval is."""
+        return self.inference.posterior is None
+
+    @property
+    def n_rows(self):
+        """Rows of all outputs, n m."""
+        return self.report.n_samples * len(self.inference.dof)
+
+
+def no_dof(fitted):
+    report = fitted.report
+    if report.noise == "evidence":
+        return (
+            f"{report.n_samples:.4g} rows of a target that does not vary say nothing "
+            "about the noise: every interval is unbounded. Try more rows, or a known "
+            "noise."
+        )
+    other = "" if fitted.poisson else "covariance='auto' with noise='auto', "
+    return (
+        f"{report.edf:.4g} effective parameters leave no degrees of freedom of "
+        f"{report.n_samples:.4g} rows, or fit some of them by themselves alone: every "
+        f"interval of covariance={report.method!r} is unbounded. Try {other}a larger "
+        "alpha or a smaller network."
+    )
+
+
+def wide(fitted):
+    totals = fitted.inference.totals
+    location, spread = np.abs(totals.mean), totals.spread
+    apart = location.max() > FARTHEST or not (
+        SCALES[0] < spread.min() and spread.max() < SCALES[1]
+    )
+    names = ["y"] if apart else []
+    largest = np.abs([totals.edges.low[0], totals.edges.high[0]]).max(axis=0)
+    if largest.max(initial=0.0) > FARTHEST or 0.0 < largest.max() < SCALES[0]:
+        names.insert(0, "X")
+    what = (
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled. Try "
+        "StandardScaler in a pipeline and, for y, in TransformedTargetRegressorCI."
+        if names
+        else "Try a larger alpha, or more rows."
+    )
+    return (
+        "Prediction intervals are as wide as knowing nothing, wider than those of the "
+        f"mean of y: the network explains no more than that. {what}"
+    )
+
+
+def step(fitted):
+    effect = "takes more of the width of the intervals than the noise does"
+    if fitted.inference.smoothing > LARGEST_SMOOTHING:
+        return (
+            f"What alpha holds back {effect}: it penalises "
+            f"{fitted.inference.smoothing:.3g} times as much as the data ask for. Try "
+            "a smaller alpha."
+        )
+    return f"What training left undone {effect}. {_train_longer(fitted)}"
+
+
+def offset(fitted):
+    if fitted.evidence or fitted.covariance == "auto":
+        effect = "intervals of the mean are wider for it. "
+    else:
+        effect = "intervals of the mean are too narrow for it. "
+        if not fitted.poisson:
+            effect += "Try covariance='auto' with noise='auto', which knows of it. "
+    return (
+        "Training stopped short of its minimum (relative offset "
+        f"{fitted.report.relative_offset:.2g}, should be below {LARGEST_OFFSET}): "
+        f"{effect}{_train_longer(fitted)}"
+    )
+
+
+def _train_longer(fitted):
+    """Return advice that leads to a minimum from here."""
+    if fitted.polished == "kink of relu":
+        return "Kinks of relu stop the polish. Try activation='tanh'."
+    if fitted.polished is not None:
+        return "Try n_restarts, or a larger alpha."
+    solver = "" if fitted.solver == "lbfgs" else "solver='lbfgs', "
+    polish = (
+        "polish=True, "
+        if fitted.report.n_parameters <= fitted.n_rows and not fitted.kinked
+        else ""
+    )
+    return f"Try {solver}{polish}or a larger max_iter."
+
+
+def overfitted(fitted):
+    return (
+        f"The network uses up {fitted.report.edf_fit:.3g} of {fitted.n_rows:.4g} rows: "
+        "it overfits, and its intervals are too narrow. Try a larger alpha or fewer "
+        "units."
+    )
+
+
+def leverage(fitted):
+    return (
+        f"The largest leverage is {fitted.report.max_leverage:.3g}: at least one row "
+        "is fitted almost by itself alone, and leave-one-out residuals say little "
+        "there. Try a smaller network, or another alpha, chosen by loo_score."
+    )
+
+
+def press(fitted):
+    return (
+        f"Leave-one-out residuals are {fitted.report.press_ratio:.3g} times as large, "
+        f"in mean square, as the residuals promise (should be below {LARGEST_PRESS}): "
+        "the network overfits. Try a smaller network, or another alpha, chosen by "
+        "loo_score."
+    )
+
+
+def smoothing(fitted):
+    return (
+        f"alpha penalises {fitted.inference.smoothing:.3g} times as much as the data "
+        f"ask for (should be below {LARGEST_SMOOTHING}): predictions are biased "
+        "towards a smooth function. Try a smaller alpha."
+    )
+
+
+def boundary(fitted):
+    meaning = {
+        "lower": "the network can fit all rows, and noise cannot be told from signal. "
+        "Try more rows, a smaller network, or a known noise",
+        "upper": "no dependence on X can be told from noise. Try more rows, or other "
+        "features",
+    }.get(fitted.inference.boundary, "")
+    return (
+        "The evidence for the penalty has its maximum at the "
+        f"{fitted.inference.boundary} end of the range searched: {meaning}."
+    )
+
+
+def condition(fitted):
+    return (
+        f"The condition number is {fitted.report.condition_number:.2g}: for queries "
+        "that leave a constant column, standard errors may have few digits. Try "
+        "without such columns, or covariance='bayesian'."
+    )
+
+
+def left_out(fitted):
+    report = fitted.report
+    if report.method in ("bayesian", "least_squares"):
+        effect = "for the same penalty and noise, no interval is narrower than with all"
+    elif report.method == "evidence":
+        effect = (
+            "for the same penalty and noise no interval would be narrower than with "
+            "all, but both are those of the sample"
+        )
+    else:
+        effect = (
+            "intervals may be wider or narrower than with all; covariance='bayesian' "
+            "errs to the wide side"
+        )
+    return (
+        f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random, and "
+        f"counted as no more than they are: {effect}. Try a smaller network."
+    )

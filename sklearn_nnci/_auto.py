@@ -1,0 +1,49 @@
+"""What the rule ``"auto"`` adds to the variances of the evidence.
+
+The evidence judges the network at the optimum of its linearised model, a step away
+from the weights that predict. With b = J step, e the residuals at those weights,
+h_i the leverages and s^2 the noise of the evidence, h*_i the leverages under the
+penalty that the network agrees with (`_evidence`), means over the training rows,
+
+    se_mean(x)^2 = v(x) + b(x)^2 + r m + d,        se_obs(x)^2 = s^2 + se_mean(x)^2,
+    m = mean b_i^2,
+    r = min(1, mean ((e_i - b_i)/(1 - h_i))^2 / mean (e_i/(1 - h_i))^2),
+    d = max(0, mean (e_i/(1 - h*_i))^2 - s^2 - s^2 mean h_i/(1 - h_i) - m).
+
+b(x)^2: the weights are where they are, not where the evidence would have them. b
+crosses zero, which says nothing about f there: r m is what may be wrong with the
+step, r the part of the leave-one-out error that remains after it. d: what that error
+says of f at new rows, beyond all of these. It is 0 where the network has more
+parameters than rows, or uses up half of them: its leave-one-out error says little.
+
+With several outputs all of this is per output, 1 - h is I - H_ii. Measured on 540
+kinds of fit in `benchmarks/auto_rule.py`.
+"""
+
+import numpy as np
+
+# Beyond this share of degrees of freedom under lambda*, leave-one-out says little.
+MOST_EDF = 0.5
+
+
+def excess(found):
+    """Return r m + d for an `EvidenceFit`, (m,), in squared units of its outputs."""
+    rows = found.fit.leverages
+    n, moved = found.fit.n_samples, mean_squared_step(found)
+    after, before = np.diag(rows.stepped), np.diag(rows.capped)
+    r = np.divide(after, before, out=np.ones_like(after), where=before > 0.0)
+    seen = found.evidence.noise * (1.0 + np.diag(rows.ahead) / n) + moved
+    return np.minimum(r, 1.0) * moved + np.maximum(_left_out(found) - seen, 0.0)
+
+
+def mean_squared_step(found):
+    """Return m = mean b_i^2, (m,), in squared units of the outputs."""
+    return np.diag(found.fit.leverages.moved) / found.fit.n_samples
+
+
+def _left_out(found):
+    """Return mean (e_i/(1 - h*_i))^2, (m,); 0 where it says too little."""
+    nearest = found.nearest
+    if nearest is None or nearest.share > MOST_EDF:
+        return np.zeros(len(found.fit.edf))
+    return np.diag(nearest.loo_noise)
