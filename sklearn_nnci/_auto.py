@@ -16,9 +16,14 @@ step, r the part of the leave-one-out error that remains after it. d: what that 
 says of f at new rows, beyond all of these. It is 0 where the network has more
 parameters than rows, or uses up half of them: its leave-one-out error says little.
 
+r is an average. Bands that hold for all x at once (sup-t) take r = 1: where b crosses
+zero, what may be wrong with the step is all there is.
+
 With several outputs all of this is per output, 1 - h is I - H_ii. Measured on 540
 kinds of fit in `benchmarks/auto_rule.py`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,14 +31,30 @@ import numpy as np
 MOST_EDF = 0.5
 
 
+class Excess(NamedTuple):
+    """What is added to every variance of f(x), (m,), in squared units of outputs."""
+
+    variance: np.ndarray
+    """r m + d."""
+    doubt: np.ndarray
+    """(1 - r) m, what bands add to that."""
+
+
 def excess(found):
-    """Return r m + d for an `EvidenceFit`, (m,), in squared units of its outputs."""
+    """Return the `Excess` of an `EvidenceFit`."""
     rows = found.fit.leverages
     n, moved = found.fit.n_samples, mean_squared_step(found)
     after, before = np.diag(rows.stepped), np.diag(rows.capped)
     r = np.divide(after, before, out=np.ones_like(after), where=before > 0.0)
+    r = np.minimum(r, 1.0)
     seen = found.evidence.noise * (1.0 + np.diag(rows.ahead) / n) + moved
-    return np.minimum(r, 1.0) * moved + np.maximum(_left_out(found) - seen, 0.0)
+    d = np.maximum(_left_out(found) - seen, 0.0)
+    return Excess(r * moved + d, (1.0 - r) * moved)
+
+
+def no_excess(m):
+    """Return the `Excess` of formulas without one."""
+    return Excess(np.zeros(m), np.zeros(m))
 
 
 def mean_squared_step(found):

@@ -113,7 +113,7 @@ class Inference(NamedTuple):
     """Factor of the variance of the mean in confidence intervals, 1 + RO^2."""
     step: Any
     """Step to the evidence optimum, whose effect on f is added; or None."""
-    excess: np.ndarray
+    excess: _auto.Excess
     """What is added to every variance of f(x), (m,), in squared units of y."""
     loo: Penalty
     """Under which leave-one-out residuals are computed."""
@@ -162,7 +162,8 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
     widened = covariance == "auto" and not rule and np.isfinite(offset)
     scale = used.rows.scale
     loo = found.nearest if found and found.nearest else used
-    excess = scale**2 * (_auto.excess(found) if rule else 0.0)
+    excess = _auto.excess(found) if rule else _auto.no_excess(len(scale))
+    excess = _auto.Excess(*(scale**2 * part for part in excess))
     return Inference(
         report=_report(used, found, loo, excess, method, noise, rows.size)._replace(
             dof=_per_output(dof),
@@ -308,7 +309,7 @@ def _report(fit, found, loo, excess, method, noise, n_rows):
         press_ratio=float(np.trace(loo.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
         loo_penalty=float(loo.penalty.strength),
         step_variance=_per_output(moved),
-        excess_variance=_per_output(excess),
+        excess_variance=_per_output(excess.variance),
         reason="",
         rows_used=fit.totals.n_rows / n_rows,
     )

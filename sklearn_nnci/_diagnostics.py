@@ -136,7 +136,7 @@ def _width(fitted):
         return np.nan
     step = np.nan_to_num(report.step_variance)
     v = s2 * report.edf / len(s2) / n
-    se = np.sqrt(s2 + v + step + inference.excess)
+    se = np.sqrt(s2 + v + step + inference.excess.variance)
     t = stats.t.isf(0.025, inference.dof)
     return float(np.max(t * se / spread) / KNOWING_NOTHING)
 

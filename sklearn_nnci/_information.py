@@ -68,7 +68,7 @@ class Primal(NamedTuple):
         return False
 
     def rank(self, exactly=True):
-        """Return rank J, always exact: p less what is null for all X, unless more is."""
+        """Return rank J, always exactly: p less what is null for every X, or less."""
         p, Z = self.J.shape[1], null_directions(self.network)
         known = self._null_space_is(Z)
         return p - len(Z) if known else _linalg.rank(self.J, self.n_rows)

@@ -79,7 +79,10 @@ class Prediction:
     rank : int or None
         Rank of the Jacobian, for Scheffe intervals; None where they do not apply.
     covariance : callable or None
-        Gives the covariance of `mean`, ``mean.shape * 2``, for sup-t intervals.
+        Gives the covariance of `mean`, ``mean.shape * 2``.
+    joint : callable or None
+        Gives the covariance that sup-t intervals rest on, if that is another: what is
+        right on average over x need not be everywhere.
     log_link : bool
         Whether the interval is symmetric for log(mean), as with a Poisson loss.
     leverage : ndarray, as `mean`, or None
@@ -110,6 +113,7 @@ class Prediction:
     index: object = field(default=None, repr=False)
     rank: int | None = field(default=None, repr=False)
     covariance: object = field(default=None, repr=False)
+    joint: object = field(default=None, repr=False)
     log_link: bool = False
     leverage: np.ndarray | None = field(default=None, repr=False)
     extrapolates: np.ndarray | None = field(default=None, repr=False)
@@ -192,7 +196,10 @@ class Prediction:
         return np.sqrt(r * np.where(np.isinf(dof), known, exact))
 
     def _sup_t(self, levels, dof):
-        """Return quantiles of the largest studentised deviation, by simulation."""
+        """Return quantiles of the largest studentised deviation, by simulation.
+
+        In units of `se_mean`, those of `joint` being sigma: c sigma / se_mean.
+        """
         if self.covariance is None:
             raise ValueError(
                 "simultaneous='sup-t' needs the joint covariance of the rows. Try "
@@ -203,7 +210,7 @@ class Prediction:
                 f"simultaneous='sup-t' takes up to {MOST_SUP_T} intervals at a time, "
                 f"got {np.size(self.mean)}. Try fewer rows, or 'bonferroni'."
             )
-        cov = self.covariance().reshape(np.size(self.mean), -1)
+        cov = (self.joint or self.covariance)().reshape(np.size(self.mean), -1)
         se = np.sqrt(np.diag(cov))
         seen = np.isfinite(se) & (se > 0.0)
         if not seen.any():
@@ -218,7 +225,12 @@ class Prediction:
         shared = np.min(dof)
         if np.isfinite(shared):
             largest = largest / np.sqrt(rng.chisquare(shared, DRAWS) / shared)
-        return np.quantile(largest, levels) * np.ones_like(dof * levels)
+        c = np.quantile(largest, levels) * np.ones_like(dof * levels)
+        if self.joint is None:
+            return c
+        ratio = np.ones_like(se)
+        np.divide(se, np.ravel(self.se_mean), out=ratio, where=seen)
+        return c * ratio.reshape(np.shape(self.mean))[(...,) + (None,) * levels.ndim]
 
     def to_frame(self, confidence_level=0.95):
         """Return everything as a table, with statsmodels' column names.

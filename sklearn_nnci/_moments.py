@@ -50,7 +50,8 @@ def to_state(inference, report, network):
         "dof": inference.dof,
         "widening": inference.widening,
         "step": inference.step,
-        "excess": inference.excess,
+        "excess": inference.excess.variance,
+        "doubt": inference.excess.doubt,
         "loo": {**inference.loo._asdict(), "scale": inference.scale},
         "rows": _sums_of(inference.totals),
         "reach": inference.reach,
@@ -137,10 +138,11 @@ def more_than_chance(state, flagged):
     return flagged.any() and (n == 1 or flagged.sum() > expected)
 
 
-def covariance(state, network, X):
+def covariance(state, network, X, everywhere=False):
     """Return the covariance of the means, (n, m, n, m), consistent with se_mean.
 
-    Infinite on the diagonal, nan beside it, where not bounded.
+    Infinite on the diagonal, nan beside it, where not bounded. Bands that hold
+    `everywhere` at once need more; see `_auto`.
     """
     m, n = network.n_outputs, X.shape[0]
     V, lost = np.full((m * n, m * n), np.nan), np.ones(m * n, dtype=bool)
@@ -148,7 +150,7 @@ def covariance(state, network, X):
         F = _jacobian.factors(network, X)
         V, lost = restore(network, state["posterior"]).covariance(F)
         b = _remaining_step(state, network, F).ravel()
-        u = np.repeat(state["excess"], n)
+        u = np.repeat(state["excess"] + everywhere * state["doubt"], n)
         V = V * state["widening"] + np.outer(b, b) + _along(V, u)
     V[lost], V[:, lost] = np.nan, np.nan
     V[lost, lost] = np.inf

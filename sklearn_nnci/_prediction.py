@@ -165,6 +165,7 @@ class PredictionMixin(InferenceMixin):
             X.index if hasattr(X, "iloc") else None,
             rank=state["report"]["rank"] if smoother else None,
             covariance=functools.partial(self._covariance_of, y, rows),
+            joint=functools.partial(self._covariance_of, y, rows, everywhere=True),
             log_link=poisson,
             leverage=leverage,
             extrapolates=flagged,
@@ -174,10 +175,10 @@ class PredictionMixin(InferenceMixin):
         prediction = self.get_prediction(X)
         return prediction.mean, prediction.covariance()
 
-    def _covariance_of(self, y, rows):
+    def _covariance_of(self, y, rows, everywhere=False):
         """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
         with np.errstate(over="ignore", invalid="ignore"):
-            cov = _moments.covariance(*self._with_inference(), rows)
+            cov = _moments.covariance(*self._with_inference(), rows, everywhere)
         cov = cov.reshape(y.shape * 2)
         return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
 
