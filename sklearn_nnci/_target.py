@@ -246,7 +246,10 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         known |= dict(
             mean=y,
             index=X.index if hasattr(X, "iloc") else None,
-            covariance=functools.partial(self._covariance, inner.covariance, y.shape),
+            **{
+                name: functools.partial(self._covariance, known[name], y.shape)
+                for name in ("covariance", "joint")
+            },
         )
         return TransformedPrediction(**known, inner=inner, through=self._through)
 

@@ -185,3 +185,21 @@ def test_the_first_picture_is_bounded_and_covers():
         inside = net.predict(X, return_pi=True)[1]
         seen = (y - location) / scale
         assert np.mean((inside[:, 0] <= seen) & (seen <= inside[:, 1])) > 0.9
+
+
+def test_bands_take_the_step_at_its_full_doubt():
+    """sup-t rests on V + b b' + (m + d) Corr_V: r = 1, whatever it is pointwise."""
+    X, y = sine_data(n=120, noise=0.1)
+    net = MLPRegressorCI(hidden_layer_sizes=(30,), random_state=0).fit(X, y)
+    report, found = net.inference_, net.get_prediction(X[:9])
+    assert report.excess_variance < report.step_variance
+    m = report.step_variance
+    joint, cov = found.joint(), found.covariance()
+    np.testing.assert_allclose(np.diag(cov), found.se_mean**2, rtol=1e-8)
+    np.testing.assert_allclose(
+        np.diag(joint) - found.se_mean**2, m - report.excess_variance, rtol=1e-6
+    )
+    band = np.diff(found.conf_int(simultaneous="sup-t"))[:, 0]
+    ratio = band / np.sqrt(np.diag(joint))
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-10)
+    assert (band > np.diff(found.conf_int())[:, 0]).all()

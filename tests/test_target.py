@@ -229,11 +229,12 @@ def test_through_a_line_standard_errors_are_scaled_exactly(name, m):
     for one, two in (("se_mean", "se_mean"), ("se_obs", "se_obs")):
         expected = np.abs(a) * getattr(inner, two)
         np.testing.assert_allclose(getattr(outer, one), expected, rtol=1e-10)
-    changed = {"mean", "se_mean", "se_obs", "covariance"}
+    changed = {"mean", "se_mean", "se_obs", "covariance", "joint"}
     for name in {item.name for item in fields(Prediction)} - changed:
         np.testing.assert_array_equal(getattr(outer, name), getattr(inner, name))
-    cov = np.multiply.outer(*[np.broadcast_to(a, inner.mean.shape)] * 2)
-    cov = cov * inner.covariance()
+    units = np.multiply.outer(*[np.broadcast_to(a, inner.mean.shape)] * 2)
+    np.testing.assert_allclose(outer.joint(), units * inner.joint(), rtol=1e-10)
+    cov = units * inner.covariance()
     np.testing.assert_allclose(outer.covariance(), cov, rtol=1e-10)
     y_pred, found = wrapped.predict(X[:7], return_cov=True)
     np.testing.assert_allclose(found, cov, rtol=1e-10)
