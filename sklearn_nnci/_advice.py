@@ -14,9 +14,9 @@ LARGEST_OFFSET = 0.3
 LARGEST_PRESS = 1.5
 # lambda of training over that of the evidence: predictions are biased beyond.
 LARGEST_SMOOTHING = 10.0
-# Scales of X and y that networks are at home in: locations, and largest values, in
-# units of 1; standard deviations of y.
-FARTHEST, SCALES = 10.0, (0.1, 10.0)
+# Networks expect X and y of locations and spreads around 1: no value of X, and no mean
+# of y, beyond the larger; a spread of y, and some values of X, beyond the smaller.
+SMALLEST, LARGEST = 0.1, 20.0
 
 
 class Fitted(NamedTuple):
@@ -71,24 +71,28 @@ def no_dof(fitted):
 
 
 def wide(fitted):
-    totals = fitted.inference.totals
-    location, spread = np.abs(totals.mean), totals.spread
-    apart = location.max() > FARTHEST or not (
-        SCALES[0] < spread.min() and spread.max() < SCALES[1]
-    )
-    names = ["y"] if apart else []
-    largest = np.abs([totals.edges.low[0], totals.edges.high[0]]).max(axis=0)
-    if largest.max(initial=0.0) > FARTHEST or 0.0 < largest.max() < SCALES[0]:
-        names.insert(0, "X")
-    what = (
-        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled. Try "
-        "StandardScaler in a pipeline and, for y, in TransformedTargetRegressorCI."
-        if names
-        else "Try a larger alpha, or more rows."
-    )
+    what = _scaling(fitted.inference.totals) or "Try a larger alpha, or more rows."
     return (
         "Prediction intervals are as wide as knowing nothing, wider than those of the "
         f"mean of y: the network explains no more than that. {what}"
+    )
+
+
+def _scaling(totals):
+    """Return advice for an X or y far from the scales that training expects, or ""."""
+    location, spread = np.abs(totals.mean), totals.spread
+    largest = np.abs([totals.edges.low[0], totals.edges.high[0]]).max(axis=0)
+    apart = {
+        "X": not SMALLEST < largest.max(initial=1.0) < LARGEST,
+        "y": location.max() > LARGEST or spread.min() < SMALLEST
+        or spread.max() > 1.0 / SMALLEST,
+    }  # fmt: skip
+    names = [name for name, is_apart in apart.items() if is_apart]
+    if not names:
+        return ""
+    return (
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled. Try "
+        "StandardScaler in a pipeline and, for y, in TransformedTargetRegressorCI."
     )
 
 
@@ -119,17 +123,17 @@ def offset(fitted):
 
 def _train_longer(fitted):
     """Return advice that leads to a minimum from here."""
+    unscaled = _scaling(fitted.inference.totals)
+    if unscaled:
+        return unscaled
     if fitted.polished == "kink of relu":
         return "Kinks of relu stop the polish. Try activation='tanh'."
     if fitted.polished is not None:
         return "Try n_restarts, or a larger alpha."
-    solver = "" if fitted.solver == "lbfgs" else "solver='lbfgs', "
-    polish = (
-        "polish=True, "
-        if fitted.report.n_parameters <= fitted.n_rows and not fitted.kinked
-        else ""
-    )
-    return f"Try {solver}{polish}or a larger max_iter."
+    possible = fitted.report.n_parameters <= fitted.n_rows and not fitted.kinked
+    tries = ["solver='lbfgs'"] * (fitted.solver != "lbfgs")
+    tries += ["polish=True"] * possible + ["a larger max_iter"]
+    return f"Try {', '.join(tries[:-1])}{' or ' * (len(tries) > 1)}{tries[-1]}."
 
 
 def overfitted(fitted):

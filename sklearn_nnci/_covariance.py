@@ -30,73 +30,12 @@ from sklearn_nnci._fits import (
     reduce_rows,
     relative_offset,
 )
+from sklearn_nnci._report import Report
 from sklearn_nnci._rows import InferenceUnavailable, Penalty
 from sklearn_nnci._sums import Robust, meat_of
 
 # The power of I - H_ii by which robust covariances divide residuals.
 ROBUST = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
-
-
-class Report(NamedTuple):
-    """What inference found at the last fit; see `MLPRegressorCI.inference_`."""
-
-    method: str
-    """Covariance in use: the resolved one where ``"auto"`` was asked for."""
-    noise: str
-    """Noise estimate in use; ``"known"`` for a number."""
-    route: str
-    """``"primal"`` (p x p factor) or ``"dual"`` (n x n factor)."""
-    n_samples: float
-    """n, the sum of the weights of the rows that trained."""
-    n_parameters: int
-    """p."""
-    rank: int
-    """Rank of the Jacobian; on the dual route, but for ``"frequentist"``, of its
-    singular values above 1e-8."""
-    edf: float
-    """Effective degrees of freedom, sum of w_i tr H_ii (all outputs)."""
-    edf_fit: float
-    """The same under the penalty that the network agrees with, which tells how much it
-    has fitted whatever ended its training; nan unless `"auto"` asked, and where there
-    are more parameters than rows."""
-    dof: Any
-    """Degrees of freedom of the noise; (m,) for several outputs."""
-    noise_variance: Any
-    """s^2 in squared units of y; Sigma (m, m) for several outputs."""
-    penalty: float
-    """lambda in A."""
-    condition_number: float
-    """Condition number c of the factor of A, in the Frobenius norm (of the dual route,
-    a bound of that in the spectral norm). From 1e12 on digits are being lost, eps c;
-    by ``"frequentist"`` and ``"HC0"`` .. ``"HC3"``, which have the rows inside
-    A^-1 .. A^-1, from 1e6 on, 0.05 eps c^2, where a query depends on what only the
-    penalty determines, such as a column that was constant in training."""
-    relative_offset: float
-    """Remaining Gauss-Newton step in units of the confidence region, at the penalty
-    that training used; nan where the noise cannot be told from the residuals."""
-    max_leverage: float
-    """Largest eigenvalue of any H_ii."""
-    press: float
-    """Mean squared leave-one-out residual, in squared units of y."""
-    press_ratio: float
-    """The same, leverages capped so that no single row decides it, over
-    RSS / (n - edf); nan where the latter is undefined."""
-    loo_penalty: float
-    """lambda behind `press`, `loo_score` and `influence`: under ``"auto"`` that which
-    the network agrees with, or where there are more parameters than rows that of the
-    evidence; else that in A."""
-    step_variance: Any
-    """Mean square, over the training rows, of the step to the optimum of the evidence,
-    in squared units of y, (m,) for several outputs; nan without evidence."""
-    excess_variance: Any
-    """What ``"auto"`` adds to every variance of f(x), in squared units of y, (m,) for
-    several outputs; else 0."""
-    reason: str
-    """Why this method, for ``"auto"``; else empty."""
-    rows_used: float
-    """Part of the rows that inference used; 1 unless memory was short."""
-    warnings: tuple = ()
-    """Messages of the warnings raised."""
 
 
 class Inference(NamedTuple):
@@ -121,6 +60,8 @@ class Inference(NamedTuple):
     """Units of the outputs for that, (m,)."""
     totals: Any
     """Of the rows that trained."""
+    ahead: np.ndarray
+    """Mean variance of f at training rows, were they left out, over s^2, (m,)."""
     reach: float
     """Largest j'A^-1 j that a training row would have, left out."""
     smoothing: float
@@ -180,6 +121,7 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
         loo=loo.penalty,
         scale=scale,
         totals=sums.totals,
+        ahead=np.diag(used.leverages.ahead) / used.n_samples,
         reach=used.reach,
         smoothing=strength / (found.evidence.strength * np.mean(scale**2))
         if found

@@ -82,15 +82,17 @@ def checks(fitted):
     """Return every `Check` of a `Fitted` network."""
     report, inference = fitted.report, fitted.inference
     plain = report.method in ("bayesian", "evidence", "least_squares")
-    ends = {None: np.nan, "": 0.0}
+    ends, width = {None: np.nan, "": 0.0}, _width(fitted)
+    # One thing at a time: what explains nothing has a cure of its own.
+    far = "" if width > LARGEST_WIDTH else "NotAtMinimumWarning"
     table = [
         ("NoResidualDofWarning", "no degrees of freedom left",
          report.edf / fitted.n_rows, EDF_EXHAUSTED, _advice.no_dof),
-        ("WideIntervalsWarning", "width over knowing nothing", _width(fitted),
+        ("WideIntervalsWarning", "width over knowing nothing", width,
          LARGEST_WIDTH, _advice.wide),
-        ("NotAtMinimumWarning", "step over noise", _step(fitted), LARGEST_STEP,
+        (far, "step over noise", _step(fitted), LARGEST_STEP,
          _advice.step),
-        ("NotAtMinimumWarning" if not fitted.evidence else "", "relative offset",
+        (far if not fitted.evidence else "", "relative offset",
          np.nan if fitted.unbounded else report.relative_offset, LARGEST_OFFSET,
          _advice.offset),
         ("OverfittedWarning", "degrees of freedom over rows",
@@ -126,17 +128,17 @@ def _check(fitted, kind, name, value, threshold, advise):
 
 
 def _width(fitted):
-    """Return the largest t se_obs over 1.96 sd(y), at training rows in the mean square.
+    """Return the largest t se_obs over 1.96 sd(y), as new rows would have it.
 
+    Squares are averaged over training rows, each with its variance were it left out.
     nan where y does not vary, or has no prediction interval.
     """
-    inference, report, n = fitted.inference, fitted.report, fitted.report.n_samples
+    inference, report = fitted.inference, fitted.report
     s2, spread = np.diag(inference.Sigma), inference.totals.spread
     if fitted.unbounded or fitted.poisson or _silent(inference).any():
         return np.nan
     step = np.nan_to_num(report.step_variance)
-    v = s2 * report.edf / len(s2) / n
-    se = np.sqrt(s2 + v + step + inference.excess.variance)
+    se = np.sqrt(s2 + s2 * inference.ahead + step + inference.excess.variance)
     t = stats.t.isf(0.025, inference.dof)
     return float(np.max(t * se / spread) / KNOWING_NOTHING)
 

@@ -1,0 +1,175 @@
+"""Advice is a claim: each is followed here, and helps."""
+
+import warnings
+
+import numpy as np
+import pytest
+from cases import CONVERGED, sine_data
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
+
+from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
+
+TANH = dict(activation="tanh", random_state=0)
+
+
+def told(model, X, y):
+    """The classes of `InferenceWarning` that a fit raises, and their texts."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    mine = [w for w in caught if issubclass(w.category, exceptions.InferenceWarning)]
+    return {w.category: str(w.message) for w in mine}
+
+
+def raw_data(factor=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(size=(400, 5))
+    y = 1000 * Z[:, 0] + 2000 * np.sin(Z[:, 1]) + 5000 + 300 * rng.normal(size=400)
+    return train_test_split(factor * Z, y, random_state=0)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("what", ["X", "y", "X and y"])
+def test_a_forgotten_scaler_is_named_and_helps(what, solver):
+    X, X_test, y, y_test = raw_data(1e4 if "X" in what else 1.0)
+    if "y" not in what:
+        y, y_test = (y - y.mean()) / y.std(), (y_test - y.mean()) / y.std()
+    net = MLPRegressorCI(solver=solver, alpha=1.0, random_state=0)
+    found = told(clone(net), X, y)
+    if what == "y" and solver == "lbfgs":  # finds its way all the same
+        assert found == {}
+    else:
+        (kind, text), *more = found.items()
+        assert not more
+        # Both at once may leave a poor fit that is narrower than knowing nothing.
+        both = what == "X and y" and kind is exceptions.NotAtMinimumWarning
+        assert kind is exceptions.WideIntervalsWarning or both
+        assert f"{what} {'are' if ' and ' in what else 'is'} not scaled" in text
+        assert "StandardScaler" in text and "TransformedTargetRegressorCI" in text
+    model = TransformedTargetRegressorCI(
+        make_pipeline(StandardScaler(), net), transformer=StandardScaler()
+    )
+    assert exceptions.WideIntervalsWarning not in told(model, X, y)
+    assert model.score(X_test, y_test) > 0.85
+    pi = model.predict(X_test, return_pi=True)[1]
+    inside = np.mean((pi[:, 0] <= y_test) & (y_test <= pi[:, 1]))
+    assert inside > 0.9 and np.median(np.diff(pi)) < 2.0 * np.std(y_test)
+
+
+def test_wide_intervals_of_scaled_data_get_narrow_under_a_larger_alpha():
+    X, y = load_diabetes(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(scale(X), scale(y), random_state=0)
+    net = MLPRegressorCI(solver="lbfgs", random_state=0)
+    found = told(net, X, y)
+    assert set(found) == {exceptions.WideIntervalsWarning}
+    assert "Try a larger alpha" in found[exceptions.WideIntervalsWarning]
+    assert net.score(X_test, y_test) < 0.0
+    net.set_params(alpha=30.0)
+    assert told(net, X, y) == {}
+    assert net.score(X_test, y_test) > 0.3
+    pi = net.predict(X_test, return_pi=True)[1]
+    assert 0.9 < np.mean((pi[:, 0] <= y_test) & (y_test <= pi[:, 1])) < 0.99
+
+
+def first_picture(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, (200, 1))
+    return X, scale(np.sin(1.5 * X[:, 0]) + 0.1 * rng.normal(size=200))
+
+
+@pytest.mark.parametrize(
+    "parameters, followed",
+    [
+        (dict(), ["solver='lbfgs'"]),
+        (dict(), ["a larger max_iter"]),
+        (dict(hidden_layer_sizes=(6,), **TANH), ["solver='lbfgs'"]),
+        (dict(hidden_layer_sizes=(6,), **TANH), ["polish=True"]),
+        (dict(hidden_layer_sizes=(6,), solver="lbfgs", max_iter=3, **TANH),
+         ["polish=True"]),
+        (dict(hidden_layer_sizes=(6,), solver="lbfgs", max_iter=3, **TANH),
+         ["a larger max_iter"]),
+        (dict(solver="lbfgs", max_iter=3), ["a larger max_iter"]),
+    ],
+)  # fmt: skip
+def test_training_on_takes_the_step_away(parameters, followed):
+    X, y = first_picture()
+    net = MLPRegressorCI(**{"random_state": 0, **parameters})
+    text = told(net, X, y)[exceptions.NotAtMinimumWarning]
+    before = np.median(np.diff(net.predict(X, return_ci=True)[1]))
+    cures = {
+        "solver='lbfgs'": dict(solver="lbfgs"),
+        "polish=True": dict(polish=True),
+        "a larger max_iter": dict(max_iter=5000, tol=1e-6),
+    }
+    for cure in followed:
+        assert cure in text
+        assert told(net.set_params(**cures[cure]), X, y) == {}
+    assert np.median(np.diff(net.predict(X, return_ci=True)[1])) < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    "parameters, absent",
+    [
+        (dict(), "polish"),  # refused: more parameters than rows
+        (dict(hidden_layer_sizes=(20,), max_iter=100), "polish"),  # kinks of relu
+        (dict(solver="lbfgs", max_iter=3), "lbfgs"),
+    ],
+)
+def test_advice_is_possible_where_it_is_given(parameters, absent):
+    X, y = first_picture()
+    found = told(MLPRegressorCI(random_state=0, **parameters), X, y)
+    assert absent not in found[exceptions.NotAtMinimumWarning]
+
+
+def test_polished_fits_are_not_sent_to_polish():
+    X, y = sine_data(n=100, noise=0.3)
+    for seed in range(8):
+        net = MLPRegressorCI(
+            hidden_layer_sizes=(6,), solver="lbfgs", polish=True, random_state=seed,
+            covariance="bayesian",
+        ).fit(X, y)  # fmt: skip
+        advice = " ".join(check.advice for check in net.diagnostics())
+        assert "polish=True" not in advice and "lbfgs" not in advice
+        if net.inference_.relative_offset > 0.3:
+            assert net.polish_.reason == "kink of relu" and "tanh" in advice
+
+
+def test_too_large_an_alpha_is_told_from_unfinished_training():
+    X, y = first_picture()
+    net = MLPRegressorCI(hidden_layer_sizes=(6,), solver="lbfgs", alpha=30.0, **TANH)
+    text = told(net, X, y)[exceptions.NotAtMinimumWarning]
+    assert "Try a smaller alpha" in text and "max_iter" not in text
+    before = np.median(np.diff(net.predict(X, return_ci=True)[1]))
+    assert told(net.set_params(alpha=0.1), X, y) == {}
+    assert np.median(np.diff(net.predict(X, return_ci=True)[1])) < 0.5 * before
+
+
+@pytest.mark.parametrize("cure", [dict(alpha=0.3), dict(hidden_layer_sizes=(3,))])
+def test_overfitted_networks_cover_again(cure):
+    X, y = sine_data(n=60, noise=0.3)
+    X_new, mean = sine_data(n=400, noise=0.0, seed=1)
+    net = MLPRegressorCI(hidden_layer_sizes=(12,), activation="tanh", **CONVERGED)
+    assert set(told(net, X, y)) == {exceptions.OverfittedWarning}
+    error = np.mean((net.predict(X_new) - mean) ** 2)
+    assert exceptions.OverfittedWarning not in told(net.set_params(**cure), X, y)
+    assert np.mean((net.predict(X_new) - mean) ** 2) < 0.5 * error
+
+
+def test_named_formulas_send_to_the_rule_that_knows_of_the_step():
+    X, y = first_picture()
+    grid = np.linspace(-1.9, 1.9, 200)[:, None]
+    truth = np.sin(1.5 * grid[:, 0])
+    net = MLPRegressorCI(hidden_layer_sizes=(6,), covariance="bayesian", **TANH)
+    text = told(net, X, y)[exceptions.NotAtMinimumWarning]
+    assert "too narrow" in text and "covariance='auto' with noise='auto'" in text
+    unit = np.std(np.sin(1.5 * X[:, 0]) + 0.1), np.sin(1.5 * X[:, 0]).mean()
+    covered = {}
+    for name in ("bayesian", "auto"):
+        ci = net.set_params(covariance=name).fit(X, y).predict(grid, return_ci=True)[1]
+        target = (truth - unit[1]) / unit[0]
+        covered[name] = np.mean((ci[:, 0] <= target) & (target <= ci[:, 1]))
+    assert covered["bayesian"] < 0.8 < 0.95 <= covered["auto"]
