@@ -5,7 +5,6 @@ Three of them speak at fit under the rule ``"auto"``, those that by measurement
 `MLPRegressorCI.diagnostics` only.
 """
 
-import html
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import stats
 
 from sklearn_nnci import _advice
 from sklearn_nnci._advice import LARGEST_OFFSET, LARGEST_PRESS, LARGEST_SMOOTHING
+from sklearn_nnci._report import html_table
 from sklearn_nnci._rows import EDF_EXHAUSTED
 
 # Mean squared step to the evidence optimum over the noise: beyond 1 it, not the noise,
@@ -65,17 +65,12 @@ class Diagnostics(tuple):
     __repr__ = __str__
 
     def _repr_html_(self):
-        head = "".join(
-            f"<th>{name}</th>"
-            for name in ("check", "value", "at most", "verdict", "advice")
-        )
-        body = "".join(
-            f"<tr><td>{html.escape(c.name)}</td><td>{c.value:.3g}</td>"
-            f"<td>{c.threshold:.3g}</td><td>{c.verdict}</td>"
-            f"<td>{html.escape(c.advice)}</td></tr>"
+        head = "check", "value", "at most", "verdict", "advice"
+        rows = (
+            (c.name, f"{c.value:.3g}", f"{c.threshold:.3g}", c.verdict, c.advice)
             for c in self
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(head, rows)
 
 
 def checks(fitted):

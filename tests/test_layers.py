@@ -17,6 +17,7 @@ FLOORS = [
         "_progress",
         "exceptions",
         "metrics",
+        "_report",
         "_version",
         "_warn",
     },

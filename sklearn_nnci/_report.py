@@ -1,0 +1,154 @@
+"""What inference found, in print and in a notebook."""
+
+import html
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Outputs of which values are shown.
+FEW = 4
+
+
+class Report(NamedTuple):
+    """What inference found at the last fit; see `MLPRegressorCI.inference_`.
+
+    It prints as the rounded values that a reader asks for first; ``_asdict()`` has
+    every field.
+    """
+
+    method: str
+    """Covariance in use: the resolved one where ``"auto"`` was asked for."""
+    noise: str
+    """Noise estimate in use; ``"known"`` for a number."""
+    route: str
+    """``"primal"`` (p x p factor) or ``"dual"`` (n x n factor)."""
+    n_samples: float
+    """n, the sum of the weights of the rows that trained."""
+    n_parameters: int
+    """p."""
+    rank: int
+    """Rank of the Jacobian; on the dual route, but for ``"frequentist"``, of its
+    singular values above 1e-8."""
+    edf: float
+    """Effective degrees of freedom, sum of w_i tr H_ii (all outputs)."""
+    edf_fit: float
+    """The same under the penalty that the network agrees with, which tells how much it
+    has fitted whatever ended its training; nan unless `"auto"` asked, and where there
+    are more parameters than rows."""
+    dof: Any
+    """Degrees of freedom of the noise; (m,) for several outputs."""
+    noise_variance: Any
+    """s^2 in squared units of y; Sigma (m, m) for several outputs."""
+    penalty: float
+    """lambda in A."""
+    condition_number: float
+    """Condition number c of the factor of A, in the Frobenius norm (of the dual route,
+    a bound of that in the spectral norm). From 1e12 on digits are being lost, eps c;
+    by ``"frequentist"`` and ``"HC0"`` .. ``"HC3"``, which have the rows inside
+    A^-1 .. A^-1, from 1e6 on, 0.05 eps c^2, where a query depends on what only the
+    penalty determines, such as a column that was constant in training."""
+    relative_offset: float
+    """Remaining Gauss-Newton step in units of the confidence region, at the penalty
+    that training used; nan where the noise cannot be told from the residuals."""
+    max_leverage: float
+    """Largest eigenvalue of any H_ii."""
+    press: float
+    """Mean squared leave-one-out residual, in squared units of y."""
+    press_ratio: float
+    """The same, leverages capped so that no single row decides it, over
+    RSS / (n - edf); nan where the latter is undefined."""
+    loo_penalty: float
+    """lambda behind `press`, `loo_score` and `influence`: under ``"auto"`` that which
+    the network agrees with, or where there are more parameters than rows that of the
+    evidence; else that in A."""
+    step_variance: Any
+    """Mean square, over the training rows, of the step to the optimum of the evidence,
+    in squared units of y, (m,) for several outputs; nan without evidence."""
+    excess_variance: Any
+    """What ``"auto"`` adds to every variance of f(x), in squared units of y, (m,) for
+    several outputs; else 0."""
+    reason: str
+    """Why this method, for ``"auto"``; else empty."""
+    rows_used: float
+    """Part of the rows that inference used; 1 unless memory was short."""
+    warnings: tuple = ()
+    """Messages of the warnings raised."""
+
+    def __str__(self):
+        groups = self._groups()
+        cells = [cell for group in groups for cell in group]
+        name, value = (max(len(cell[k]) for cell in cells) for k in (0, 1))
+        blocks = (
+            "\n".join(f"{n:{name}}  {v:{value}}  {m}".rstrip() for n, v, m in group)
+            for group in groups
+        )
+        return "\n\n".join(["Inference", *blocks])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        cells = [cell for group in self._groups() for cell in group]
+        return html_table(("inference", "value", "meaning"), cells)
+
+    def _groups(self):
+        """Return groups of (field, value, meaning); what is nan is left out."""
+        evidence = self.method == "evidence"
+        own = "the evidence" if evidence else "the fit"
+        size = "p x p" if self.route == "primal" else "n x n"
+        n_samples = f"{self.n_samples:,.1f}".removesuffix(".0")
+        rank = f"parameters; their Jacobian has rank {self.rank:,}"
+        # What training left undone, as the method takes it.
+        left = np.nan if evidence else self.relative_offset
+        excess = self.excess_variance if evidence else np.nan
+        raised = ", ".join(text.partition(":")[0] for text in self.warnings)
+        groups = (
+            [
+                ("method", self.method, self.reason or "the covariance asked for"),
+                ("noise", self.noise, "where its variance is from"),
+                ("route", self.route, f"factors a matrix of {size}"),
+            ],
+            [
+                ("n_samples", n_samples, "rows that trained"),
+                ("rows_used", f"{self.rows_used:.3g}", "share that memory allowed for")
+                if self.rows_used < 1.0
+                else None,
+                ("n_parameters", f"{self.n_parameters:,}", rank),
+                _row("edf", self.edf, f"degrees of freedom used up by {own}"),
+                _row("edf_fit", self.edf_fit, "the same by the network as it is"),
+                _row("dof", self.dof, "degrees of freedom of intervals"),
+            ],
+            [
+                _row("penalty", self.penalty, f"lambda of {own}"),
+                _row("noise_variance", _diagonal(self.noise_variance), "s^2"),
+                _row("press", self.press, "mean squared leave-one-out residual"),
+                _row("step_variance", self.step_variance, "mean squared step to go"),
+                _row("excess_variance", excess, "in the variance of every mean"),
+                _row("relative_offset", left, "0 at a minimum"),
+            ],
+            [("warnings", f"{len(self.warnings) or 'none'}", raised)],
+        )
+        return [[row for row in group if row is not None] for group in groups]
+
+
+def _row(name, value, meaning):
+    """Return the cells of a number, or of one per output; None where it is nan."""
+    values = np.atleast_1d(value)
+    if np.isnan(values).all():
+        return None
+    more = ", ..." if values.size > FEW else ""
+    return name, ", ".join(f"{v:.4g}" for v in values[:FEW]) + more, meaning
+
+
+def _diagonal(values):
+    return np.diag(values) if np.ndim(values) == 2 else values
+
+
+def html_table(head, rows):
+    """Return an HTML table of strings, which it escapes."""
+
+    def line(tag, cells):
+        cells = (f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "".join(line("td", cells) for cells in rows)
+    return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
