@@ -165,6 +165,12 @@ class Prediction:
                 bounds = [mean[tail] / ratio, mean[tail] * ratio]
             else:
                 bounds = [mean[tail] - half, mean[tail] + half]
+        # A mean that overflows has no bounds either.
+        widest = [0.0 if self.log_link else -np.inf, np.inf]
+        bounds = [
+            np.where(unbounded, end, bound)
+            for end, bound in zip(widest, bounds, strict=True)
+        ]
         return np.stack(bounds, axis=mean.ndim)
 
     def _critical(self, levels, dof, obs, simultaneous):

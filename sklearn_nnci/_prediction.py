@@ -157,6 +157,8 @@ class PredictionMixin(InferenceMixin):
             a.T.reshape(y.shape) for a in (found.se_mean, found.se_obs, leverage)
         )
         smoother = state["report"]["method"] in ("least_squares", "frequentist")
+        # Of this inference, whatever becomes of the estimator.
+        jointly = functools.partial(_covariance_of, state, network, y, rows, poisson)
         return Prediction(
             y,
             se_mean * y if poisson else se_mean,
@@ -164,8 +166,8 @@ class PredictionMixin(InferenceMixin):
             state["dof"] if y.ndim == 2 else float(state["dof"][0]),
             X.index if hasattr(X, "iloc") else None,
             rank=state["report"]["rank"] if smoother else None,
-            covariance=functools.partial(self._covariance_of, y, rows),
-            joint=functools.partial(self._covariance_of, y, rows, everywhere=True),
+            covariance=functools.partial(jointly, everywhere=False),
+            joint=functools.partial(jointly, everywhere=True),
             log_link=poisson,
             leverage=leverage,
             extrapolates=flagged,
@@ -175,18 +177,12 @@ class PredictionMixin(InferenceMixin):
         prediction = self.get_prediction(X)
         return prediction.mean, prediction.covariance()
 
-    def _covariance_of(self, y, rows, everywhere=False):
-        """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            cov = _moments.covariance(*self._with_inference(), rows, everywhere)
-        cov = cov.reshape(y.shape * 2)
-        return cov * np.multiply.outer(y, y) if self.loss == "poisson" else cov
-
     def _queries(self, X):
         """Return (predictions, X as an array of floats, state, network)."""
         state, network = self._with_inference()
         self._warn_stale(state)
-        y = super().predict(X)  # checks X, which has but to be converted
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = super().predict(X)  # checks X, which has but to be converted
         rows = check_array(
             X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False
         )
@@ -197,10 +193,16 @@ class PredictionMixin(InferenceMixin):
         """Warn of rows that are unbounded, and of those that extrapolate."""
         unbounded = np.isinf(se_mean).any(axis=0)
         if state["posterior"] is not None and unbounded.any():
+            why = (
+                "are so large that their variance overflows: their intervals are "
+                "unbounded. Try the scaler that the network was trained with."
+                if state["report"]["method"] == "evidence"  # every direction is bounded
+                else "depend on parameters that no training row determines, such as "
+                "units inactive in training: their intervals are unbounded. Try "
+                "covariance='auto'."
+            )
             warn(
-                f"{unbounded.sum()} of {unbounded.size} rows depend on parameters that "
-                "no training row determines, such as units inactive in training: "
-                "their intervals are unbounded. Try covariance='auto'.",
+                f"{unbounded.sum()} of {unbounded.size} rows {why}",
                 exceptions.OutsideSpanWarning,
             )
         flagged = flagged & ~unbounded
@@ -212,3 +214,10 @@ class PredictionMixin(InferenceMixin):
                 "rows, and the scaler that the network was trained with.",
                 exceptions.ExtrapolationWarning,
             )
+
+
+def _covariance_of(state, network, y, rows, poisson, everywhere):
+    """Return the covariance of the predictions `y` at `rows`, ``y.shape * 2``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        cov = _moments.covariance(state, network, rows, everywhere).reshape(y.shape * 2)
+        return cov * np.multiply.outer(y, y) if poisson else cov

@@ -286,11 +286,15 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
         return self
 
     def _train(self, X, y, sample_weight):
-        """Train as the parent does, and remember how."""
+        """Train as the parent does, and remember how, even if that fails midway."""
+        before = list(vars(self).get("coefs_", ()))
         try:
             super().fit(X, y, sample_weight)
         finally:
             state = self.__dict__.pop("_random_state_at_split", None)
+            now = vars(self).get("coefs_", ())
+            if list(map(id, before)) != list(map(id, now)):
+                self._remember(None)
         rows = state and _training.replay_split(state, self.validation_fraction, len(y))
         self._remember(_training.target(y), rows)
 

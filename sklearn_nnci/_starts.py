@@ -70,7 +70,7 @@ class StartsMixin(PredictionMixin):
         return std[:, 0] if self.n_outputs_ == 1 else std
 
     def _forget_training(self):
-        for name in ("_trained", "_polished", "_starts", "_split_score"):
+        for name in ("_polished", "_starts", "_split_score"):
             self.__dict__.pop(name, None)
 
     def _polish_weights(self, X, y, sample_weight):
@@ -116,14 +116,17 @@ class StartsMixin(PredictionMixin):
     def _start_again(self, X, y, sample_weight):
         """Fit from further starts and keep the lowest penalised objective of all rows.
 
-        Where a worker dies, the first start is kept, and said so.
+        Where one fails, or its worker dies, the first is kept, and said so.
         """
         try:
             others = self._other_starts(X, y, sample_weight)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, ValueError) as error:
+            died = isinstance(error, BrokenProcessPool)
+            what = "a worker died" if died else "a start failed"
+            cure = "n_jobs=1" if died else "another random_state"
             warn(
-                f"n_restarts={self.n_restarts} was left undone, a worker died: the "
-                f"first start is kept. Try n_jobs=1. ({error})",
+                f"n_restarts={self.n_restarts} was left undone, {what}: the first "
+                f"start is kept. Try {cure}. ({error})",
                 exceptions.RestartsFailedWarning,
             )
             return
@@ -137,7 +140,7 @@ class StartsMixin(PredictionMixin):
             _training.objective(network, data, target, w, strength, self.loss)
             for network in networks
         ]
-        best = int(np.argmin(objectives))
+        best = int(np.nanargmin(objectives))
         if best > 0:
             self._forget_training()
             vars(self).update(others[best - 1])
@@ -172,7 +175,7 @@ def _parallel(n_jobs, verbose):
 
 
 def _fitted_attributes(estimator, seed, X, y, sample_weight):
-    """Return what fitting a clone from `seed` sets, parameters left out."""
+    """Return what training a clone from `seed` sets, parameters left out."""
     fitted = clone(estimator).set_params(random_state=seed).fit(X, y, sample_weight)
-    names = fitted.get_params(deep=False)
-    return {name: value for name, value in vars(fitted).items() if name not in names}
+    kept = {"_inference", *fitted.get_params(deep=False)}
+    return {name: value for name, value in vars(fitted).items() if name not in kept}

@@ -18,7 +18,7 @@ import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_nnci._intervals import Prediction
+from sklearn_nnci._intervals import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci.metrics import unwrap
 
@@ -194,7 +194,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         given = zip(FLAGS, (return_ci, return_pi, return_std, return_cov), strict=True)
         asked = {name: True for name, flag in given if flag}
         if not asked:
-            predict_params.pop("confidence_level", None)
+            check_levels(predict_params.pop("confidence_level", 0.95))
             return super().predict(X, **predict_params)
         check_is_fitted(self)
         bounds = return_ci or return_pi

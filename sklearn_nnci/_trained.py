@@ -33,17 +33,22 @@ class TrainedMixin:
     def _remember(self, y, held_out=None):
         """Keep what inference needs to know of the training that just ended."""
         self._trained = {name: getattr(self, name) for name in TRAINING}
-        self._trained |= {"held_out": held_out, "location": None, "spread": None}
+        self._trained |= {"loss": self._fitted_loss(), "held_out": held_out}
+        self._trained |= {"location": None, "spread": None}
         if y is not None:
             self._trained |= {"location": y.mean(axis=0), "spread": y.std(axis=0)}
+
+    def _fitted_loss(self):
+        """Return the loss that predictions belong to: later fits may keep the link."""
+        link = getattr(self, "out_activation_", "identity")
+        return "poisson" if link == "exp" else "squared_error"
 
     def _seen_training(self):
         """Return what is known of the training, as `_remember` keeps it."""
         if "_trained" in vars(self):
             return self._trained
         seen = {name: getattr(self, name) for name in TRAINING}
-        link = getattr(self, "out_activation_", "identity")
-        seen["loss"] = "poisson" if link == "exp" else "squared_error"
+        seen["loss"] = self._fitted_loss()
         if self.solver != "lbfgs":
             best = getattr(self, "best_validation_score_", None)
             seen["early_stopping"] = best is not None
@@ -75,6 +80,7 @@ class TrainedMixin:
             trained,
             self.n_features_in_,
             self.n_outputs_,
+            self.n_layers_ - 1,
         )
 
     def _checked_data(self, X, y):

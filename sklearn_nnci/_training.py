@@ -20,11 +20,16 @@ from sklearn_nnci._rows import InferenceUnavailable, Rows
 SCORE_TOLERANCE = 1e-5
 
 
-def checked_network(coefs, intercepts, activation, n_features, n_outputs):
-    """Return the weights as a float64 `Network`; ValueError if shapes do not fit."""
+def checked_network(coefs, intercepts, activation, n_features, n_outputs, n_layers):
+    """Return the weights as a float64 `Network`; ValueError if they cannot be one."""
+    if not len(coefs) == len(intercepts) == n_layers:
+        raise ValueError(
+            f"coefs_ has {len(coefs)} arrays and intercepts_ {len(intercepts)}, "
+            f"expected {n_layers} of each. Were they changed by hand? Fit again."
+        )
     network = Network(
-        tuple(np.asarray(W, dtype=np.float64) for W in coefs),
-        tuple(np.asarray(b, dtype=np.float64) for b in intercepts),
+        tuple(_numbers(W, f"coefs_[{i}]") for i, W in enumerate(coefs)),
+        tuple(_numbers(b, f"intercepts_[{i}]") for i, b in enumerate(intercepts)),
         activation,
     )
     fan_in, last = n_features, len(network.coefs) - 1
@@ -38,6 +43,18 @@ def checked_network(coefs, intercepts, activation, n_features, n_outputs):
             )
         fan_in = fan_out
     return network
+
+
+def _numbers(values, name):
+    """Return `values` as float64; ValueError if they are not finite numbers."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        what = "not finite" if values.dtype.kind == "f" else f"of {values.dtype}"
+        raise ValueError(
+            f"{name} is {what}, finite floats are expected. Was it changed by hand? "
+            "Fit again."
+        )
+    return values.astype(np.float64, copy=False)
 
 
 def strength(solver, alpha, batch_size, n_trained):

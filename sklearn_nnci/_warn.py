@@ -3,14 +3,14 @@
 import os
 import sys
 import warnings
-from pathlib import Path
 
 import joblib
 import sklearn
 
 # Between the user's line and ours lie frames of these: pipelines, searches, workers.
+# Paths are as Python found them, links and all, as those of frames are.
 _INSIDE = tuple(
-    f"{Path(file).resolve().parent}{os.sep}"
+    f"{os.path.dirname(file)}{os.sep}"
     for file in (__file__, sklearn.__file__, joblib.__file__)
 )
 
