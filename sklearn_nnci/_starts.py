@@ -177,5 +177,5 @@ def _parallel(n_jobs, verbose):
 def _fitted_attributes(estimator, seed, X, y, sample_weight):
     """Return what training a clone from `seed` sets, parameters left out."""
     fitted = clone(estimator).set_params(random_state=seed).fit(X, y, sample_weight)
-    kept = {"_inference", *fitted.get_params(deep=False)}
-    return {name: value for name, value in vars(fitted).items() if name not in kept}
+    apart = {"_inference", *fitted.get_params(deep=False)}
+    return {name: value for name, value in vars(fitted).items() if name not in apart}
