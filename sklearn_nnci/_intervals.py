@@ -18,10 +18,14 @@ from numbers import Real
 import numpy as np
 from scipy import stats
 
+from sklearn_nnci._report import html_table, numbers, text_table
+
 # Draws of sup-t, by a generator of fixed seed: two calls agree. At 10^4 draws the
 # level of the interval is known to 0.2 %.
 DRAWS, SEED = 10_000, 0
 MOST_SUP_T = 5000
+# Predictions that are printed, the level of their intervals, what is left out.
+SHOWN, LEVEL, BESIDE = 5, 0.95, ("leverage", "extrapolates")
 
 
 def check_levels(confidence_level):
@@ -273,9 +277,23 @@ class Prediction:
                 "to_frame takes one confidence_level, got "
                 f"{confidence_level!r}. Try conf_int for several."
             )
-        ci = self.conf_int(confidence_level)
+        columns = self._columns(confidence_level)
+        if np.ndim(self.mean) == 1:
+            return pd.DataFrame(columns, index=self.index)
+        outputs = {
+            f"y{k}": pd.DataFrame(
+                {name: values[:, k] for name, values in columns.items()},
+                index=self.index,
+            )
+            for k in range(np.shape(self.mean)[1])
+        }
+        return pd.concat(outputs, axis=1)
+
+    def _columns(self, level):
+        """Return the columns of `to_frame`, each shaped as `mean`."""
+        ci = self.conf_int(level)
         none = np.full_like(ci, np.nan)
-        pi = none if self.log_link else self.conf_int(confidence_level, obs=True)
+        pi = none if self.log_link else self.conf_int(level, obs=True)
         columns = {
             "mean": self.mean,
             "mean_se": self.se_mean,
@@ -288,13 +306,45 @@ class Prediction:
             flagged = np.reshape(self.extrapolates, (-1,) + (1,) * (ci.ndim - 2))
             columns["leverage"] = self.leverage
             columns["extrapolates"] = np.broadcast_to(flagged, np.shape(self.mean))
-        if np.ndim(self.mean) == 1:
-            return pd.DataFrame(columns, index=self.index)
-        outputs = {
-            f"y{k}": pd.DataFrame(
-                {name: values[:, k] for name, values in columns.items()},
-                index=self.index,
-            )
-            for k in range(np.shape(self.mean)[1])
+        return columns
+
+    def __str__(self):
+        cells = self._first_rows()
+        short = {name: cells[name] for name in cells if name not in BESIDE}
+        return self._title() + "\n" + text_table(short)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        cells = self._first_rows()
+        table = html_table(cells, zip(*cells.values(), strict=True))
+        return f"<p>{self._title()}</p>{table}"
+
+    def _title(self):
+        n, flagged = len(self.mean), self.extrapolates
+        far = 0 if flagged is None else np.sum(flagged)
+        beyond = f" (of which {far} extrapolate)" if far else ""
+        first = f", the first {self._shown()}" if self._shown() < n else ""
+        return f"Prediction of {n} rows{beyond}{first}, with {LEVEL:.0%} intervals"
+
+    def _shown(self):
+        """Return how many rows are printed."""
+        n, outputs = len(self.mean), int(np.prod(np.shape(self.mean)[1:]))
+        return min(max(SHOWN // outputs, 1), n)
+
+    def _first_rows(self):
+        """Return the first rows of the table as strings, named by row and output."""
+        try:
+            columns = self._columns(LEVEL)
+        except ValueError:  # bounds that cannot pass the inverse of a transformer
+            columns = {"mean": self.mean, "mean_se": self.se_mean}
+        n = self._shown()
+        labels = range(n) if self.index is None else self.index[:n]
+        if np.ndim(self.mean) > 1:
+            outputs = range(np.shape(self.mean)[1])
+            labels = [f"{label} y{k}" for label in labels for k in outputs]
+        return {"": [f"{label}" for label in labels]} | {
+            name: numbers(np.ravel(column[:n]))
+            for name, column in columns.items()
+            if not np.isnan(column).all()
         }
-        return pd.concat(outputs, axis=1)

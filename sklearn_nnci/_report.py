@@ -74,7 +74,7 @@ class Report(NamedTuple):
     warnings: tuple = ()
     """Messages of the warnings raised."""
 
-    def __str__(self):
+    def __repr__(self):
         groups = self._groups()
         cells = [cell for group in groups for cell in group]
         name, value = (max(len(cell[k]) for cell in cells) for k in (0, 1))
@@ -83,8 +83,6 @@ class Report(NamedTuple):
             for group in groups
         )
         return "\n\n".join(["Inference", *blocks])
-
-    __repr__ = __str__
 
     def _repr_html_(self):
         cells = [cell for group in self._groups() for cell in group]
@@ -135,12 +133,18 @@ def _row(name, value, meaning):
     values = np.atleast_1d(value)
     if np.isnan(values).all():
         return None
-    more = ", ..." if values.size > FEW else ""
-    return name, ", ".join(f"{v:.4g}" for v in values[:FEW]) + more, meaning
+    more = ["..."] if values.size > FEW else []
+    return name, ", ".join(numbers(values[:FEW]) + more), meaning
 
 
 def _diagonal(values):
     return np.diag(values) if np.ndim(values) == 2 else values
+
+
+def numbers(values):
+    """Return an array of numbers, or of truth values, as strings."""
+    show = "{}" if values.dtype == bool else "{:.4g}"
+    return [show.format(value) for value in values]
 
 
 def html_table(head, rows):
@@ -152,3 +156,12 @@ def html_table(head, rows):
 
     body = "".join(line("td", cells) for cells in rows)
     return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
+
+
+def text_table(columns):
+    """Return named columns of strings as aligned text."""
+    aligned = []
+    for name, cells in columns.items():
+        width = max(map(len, [name, *cells]))
+        aligned.append([f"{cell:>{width}}" for cell in [name, *cells]])
+    return "\n".join("  ".join(line) for line in zip(*aligned, strict=True))
