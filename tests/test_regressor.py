@@ -11,9 +11,11 @@ import pytest
 from cases import CONVERGED, sine_data
 from numpydoc.validate import validate
 from scipy import sparse
+from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import scale
 
 import sklearn_nnci
 from sklearn_nnci import MLPRegressorCI, exceptions
@@ -119,6 +121,23 @@ def test_covariance_is_that_of_the_parameters(fitted):
         rtol=1e-7, atol=1e-12,
     )  # fmt: skip
     assert len(net.parameter_names()) == J.shape[1]
+
+
+@pytest.mark.parametrize("hidden", [(5,), (100,)])
+def test_what_belongs_to_no_parameter_stands_beside_their_covariance(hidden):
+    X, y = map(scale, load_diabetes(return_X_y=True))
+    net = MLPRegressorCI(hidden_layer_sizes=hidden, random_state=0).fit(X, y)
+    J, cov = net.jacobian(X[:50]), net.parameter_covariance()
+    variance = np.einsum("ij,jk,ik->i", J, cov, J)
+    beside = net.inference_.excess_variance
+    assert beside > 0.0
+    np.testing.assert_allclose(
+        net.get_prediction(X[:50]).se_mean ** 2, variance + beside, rtol=1e-6
+    )
+    table = net.summary()[net.summary()["estimable"]]
+    np.testing.assert_allclose(
+        table["std_error"], np.sqrt(np.diag(cov))[net.summary()["estimable"]], rtol=1e-9
+    )
 
 
 def test_jacobian_is_the_change_of_predict(fitted):
@@ -485,6 +504,13 @@ def test_constant_target_and_constant_columns_fit():
 
 
 # -------------------------------------------------------------------------------- docs
+
+
+def test_the_class_names_every_covariance_and_noise_it_takes():
+    for name, values in MLPRegressorCI._parameter_constraints.items():
+        if name in ("covariance", "noise"):
+            for value in values[0].options:
+                assert f"'{value}'" in MLPRegressorCI.__doc__, value
 
 
 def public_objects():

@@ -77,3 +77,57 @@ def test_a_leverage_of_one_is_unbounded_and_told(name):
     assert np.isfinite(
         at_the_optimum(X, y, covariance="HC0").predict(X, return_ci=True)[1]
     ).all()
+
+
+@pytest.mark.parametrize("name", POWERS)
+@pytest.mark.parametrize(
+    "units, noise", [(14, 0.09), (60, 0.09), (60, "validation")]
+)  # fmt: skip
+def test_residuals_that_are_used_up_say_nothing_whatever_the_noise(name, units, noise):
+    """HC sums squared residuals: those of a network that interpolates are no errors."""
+    X, y = sine_data(n=40, noise=0.3)
+    stopped = noise == "validation"
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(units,), activation="tanh", alpha=1e-8, covariance=name,
+        noise=noise, solver="adam" if stopped else "lbfgs", early_stopping=stopped,
+        max_iter=3000, random_state=0,
+    )  # fmt: skip
+    with pytest.warns(exceptions.NoResidualDofWarning, match=f"{name}.*auto"):
+        net.fit(X, y)
+    assert net.inference_.edf > 0.95 * net.inference_.n_samples
+    for flag in ("return_ci", "return_pi"):
+        assert (net.predict(X, **{flag: True})[1] == [-np.inf, np.inf]).all()
+    assert np.isinf(net.predict(X, return_std=True)[1]).all()
+    assert np.isinf(np.diag(net.predict(X, return_cov=True)[1])).all()
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_one_row_is_no_certainty(name):
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(3,), solver="lbfgs", covariance=name, noise=0.1,
+        random_state=0,
+    ).fit([[0.0, 1.0]], [1.0])  # fmt: skip
+    assert np.isinf(net.predict([[0.0, 1.0]], return_ci=True)[1]).all()
+
+
+@pytest.mark.parametrize("alpha", [1e-14, 1e-12, 1e-4])
+@pytest.mark.parametrize(
+    "name, loses", [("HC0", True), ("HC3", True), ("frequentist", True),
+                    ("bayesian", False)],
+)  # fmt: skip
+def test_digits_that_a_constant_column_costs_are_told(name, loses, alpha):
+    """Queries that leave it depend on what the penalty alone determines."""
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(60, 2)), np.full(60, 3.0)]
+    y = X[:, 0] + 0.3 * rng.normal(size=60)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(), alpha=alpha, covariance=name, **CONVERGED
+    ).fit(X, y)
+    (check,) = (c for c in net.diagnostics() if c.name == "condition number")
+    far = net.inference_.condition_number > 1e6
+    assert far == (alpha < 1e-10)
+    if loses:
+        assert check.verdict == ("notice" if far else "ok")
+        assert not far or "constant column" in check.advice
+    else:
+        assert check.verdict == "not applicable"

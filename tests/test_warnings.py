@@ -1,12 +1,22 @@
 """Each warning: one fit that provokes it, one healthy fit that does not."""
 
+import inspect
+import os
+import pickle
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import CONVERGED, sine_data
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklearn_nnci import MLPRegressorCI, exceptions
+import sklearn_nnci
+from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
 
 HEALTHY = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=1e-3, **CONVERGED)
 
@@ -264,3 +274,122 @@ def test_diagnostics_tell_every_check_in_text_and_html():
     told = [check for check in table if check.verdict == "notice"]
     assert len(str(table).splitlines()) == 1 + len(table) + len(failed) + len(told)
     assert "relative offset" in repr(healthy.diagnostics())
+
+
+# ------------------------------------------------------ queries beyond what floats hold
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300, 1.7e308])
+@pytest.mark.parametrize("hidden", [(100,), (3,)])
+@pytest.mark.parametrize("covariance", ["auto", "evidence", "bayesian"])
+def test_queries_too_large_for_floats_are_unbounded_in_every_output(
+    covariance, hidden, size
+):
+    """With a warning that names the reason, and none of NumPy."""
+    X, y = sine_data(n=80)
+    known = {"noise": 0.01} if covariance == "bayesian" else {}
+    net, _ = fit_warns(
+        X, y, hidden_layer_sizes=hidden, random_state=0, covariance=covariance, **known
+    )
+    assert net.inference_.route == ("dual" if hidden == (100,) else "primal")
+    query = np.array([[size, 1.0], X[0]])
+    for flag in ("return_ci", "return_pi", "return_std", "return_cov"):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = net.predict(query, **{flag: True})[1]
+        (w,) = (w for w in caught if "1 of 2 rows" in str(w.message))
+        assert {w.category for w in caught} <= {
+            exceptions.OutsideSpanWarning, exceptions.ExtrapolationWarning
+        }  # fmt: skip
+        assert w.category is exceptions.OutsideSpanWarning
+        rule = covariance != "bayesian"
+        assert ("overflows" in str(w.message)) == rule
+        assert ("covariance='auto'" in str(w.message)) != rule
+        if flag in ("return_ci", "return_pi"):
+            assert found[0].tolist() == [-np.inf, np.inf]
+            assert np.isfinite(found[1]).all()
+        elif flag == "return_std":
+            assert np.isinf(found[0]) and np.isfinite(found[1])
+        else:
+            assert np.isinf(found[0, 0]) and np.isfinite(found[1, 1])
+            assert np.isnan(found[0, 1])
+    table = net.get_prediction(query).to_frame()
+    assert not table.drop(columns="leverage").isna().any(axis=None)
+
+
+# ------------------------------------------------------------------ whose line it is of
+
+
+def lines_of(action):
+    """The file and line of every warning of ours."""
+    return {(w.filename, w.lineno) for w in inference_warnings(action)}
+
+
+def here():
+    """The line of the caller."""
+    return __file__, inspect.currentframe().f_back.f_lineno
+
+
+def test_warnings_are_of_the_line_of_the_user():
+    X, y = sine_data(n=60)
+    sick = PROVOKED[exceptions.NotAtMinimumWarning]
+    net = MLPRegressorCI(**sick)
+    of = []
+    assert lines_of(lambda: (of.append(here()), net.fit(X, y))) == {of[-1]}
+    calls = [
+        lambda: (of.append(here()), net.fit_inference(X, y)),
+        lambda: (of.append(here()), net.fit_inference(X, y * 100.0)),
+        lambda: (of.append(here()), MLPRegressorCI.from_estimator(net, X, y)),
+        lambda: (of.append(here()), net.predict([[9.0, 9.0]], return_ci=True)),
+        lambda: (of.append(here()), net.predict([[9.0, 9.0]], return_cov=True)),
+        lambda: (of.append(here()), net.get_prediction([[9.0, 9.0]])),
+        lambda: (of.append(here()), pickle.loads(old)),
+    ]
+    old = pickle.dumps(net).replace(b"scikit-learn 1", b"scikit-learn 0")
+    for call in calls:
+        assert lines_of(call) == {of[-1]}
+    net.set_params(noise=0.5)
+    call = lambda: (of.append(here()), net.predict(X, return_pi=True))  # noqa: E731
+    assert lines_of(call) == {of[-1]}
+
+
+def test_and_so_they_are_through_pipelines_searches_and_scalers():
+    X, y = sine_data(n=60)
+    net = MLPRegressorCI(**PROVOKED[exceptions.NotAtMinimumWarning])
+    pipe = make_pipeline(StandardScaler(), net)
+    scaled = TransformedTargetRegressorCI(pipe, transformer=StandardScaler())
+    search = GridSearchCV(pipe, {"mlpregressorci__alpha": [0.1, 0.2]}, cv=2)
+    for model in (pipe, scaled, search):
+        of = []
+        assert lines_of(lambda m=model, of=of: (of.append(here()), m.fit(X, y))) == {
+            of[-1]
+        }  # fmt: skip
+    for model in (pipe, scaled):
+        call = lambda m=model: m.predict([[9.0, 9.0]], return_pi=True)  # noqa: E731
+        assert {file for file, _ in lines_of(call)} == {__file__}
+    call = lambda: scaled.get_prediction([[9.0, 9.0]])  # noqa: E731
+    assert {file for file, _ in lines_of(call)} == {__file__}
+
+
+def test_whether_or_not_the_package_lies_behind_a_link(tmp_path):
+    """Frames know the path by which a module was imported."""
+    os.symlink(Path(sklearn_nnci.__file__).parent, tmp_path / "sklearn_nnci")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import warnings\n"
+        "import numpy as np, sklearn_nnci\n"
+        "from sklearn_nnci.exceptions import InferenceWarning\n"
+        "X = np.linspace(-1, 1, 60)[:, None]\n"
+        "net = sklearn_nnci.MLPRegressorCI(random_state=0, max_iter=5)\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always', InferenceWarning)\n"
+        "    net.fit(X, 1000.0 + X[:, 0])\n"
+        "print(sklearn_nnci.__file__, *(f'{w.filename}:{w.lineno}' for w in caught\n"
+        "      if issubclass(w.category, InferenceWarning)))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True,
+        check=True,
+    ).stdout.split()  # fmt: skip
+    assert found == [str(tmp_path / "sklearn_nnci" / "__init__.py"), f"{script}:8"]
