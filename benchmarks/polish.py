@@ -22,7 +22,7 @@ import numpy as np
 from sklearn.datasets import make_friedman1
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci._fits import factor, reduce_rows
+from sklearn_nnci._fits import factorise, reduce_within_memory
 from sklearn_nnci._network import Network
 from sklearn_nnci._polish import METHODS, MOST_PARAMETERS, polish
 from sklearn_nnci._rows import Penalty, Rows
@@ -98,7 +98,7 @@ def standardised(a):
 def offset(network, X, y, strength):
     """Return the relative offset, s^2 pooled over the outputs."""
     rows = Rows(network, X, y, np.ones(len(X)), np.ones(y.shape[1]))
-    fit = factor(reduce_rows(rows), Penalty(strength, network.n_intercepts))
+    fit = factorise(reduce_within_memory(rows), Penalty(strength, network.n_intercepts))
     return fit.relative_offset(np.trace(fit.residual_noise) / len(fit.residual_noise))
 
 

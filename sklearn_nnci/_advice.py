@@ -98,11 +98,11 @@ def _scaling(totals):
 
 def step(fitted):
     effect = "takes more of the width of the intervals than the noise does"
-    if fitted.inference.smoothing > LARGEST_SMOOTHING:
+    if fitted.inference.penalty_ratio > LARGEST_SMOOTHING:
         return (
             f"What alpha holds back {effect}: it penalises "
-            f"{fitted.inference.smoothing:.3g} times as much as the data ask for. Try "
-            "a smaller alpha."
+            f"{fitted.inference.penalty_ratio:.3g} times as much as the data ask for. "
+            "Try a smaller alpha."
         )
     return f"What training left undone {effect}. {_train_longer(fitted)}"
 
@@ -163,8 +163,8 @@ def press(fitted):
 
 def smoothing(fitted):
     return (
-        f"alpha penalises {fitted.inference.smoothing:.3g} times as much as the data "
-        f"ask for (should be below {LARGEST_SMOOTHING}): predictions are biased "
+        f"alpha penalises {fitted.inference.penalty_ratio:.3g} times as much as the "
+        f"data ask for (should be below {LARGEST_SMOOTHING}): predictions are biased "
         "towards a smooth function. Try a smaller alpha."
     )
 

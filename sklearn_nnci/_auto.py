@@ -44,7 +44,7 @@ def excess(found):
     """Return the `Excess` of an `EvidenceFit`."""
     rows = found.fit.leverages
     n, moved = found.fit.n_samples, mean_squared_step(found)
-    after, before = np.diag(rows.stepped), np.diag(rows.capped)
+    after, before = np.diag(rows.stepped), np.diag(rows.press_capped)
     r = np.divide(after, before, out=np.ones_like(after), where=before > 0.0)
     r = np.minimum(r, 1.0)
     seen = found.evidence.noise * (1.0 + np.diag(rows.ahead) / n) + moved

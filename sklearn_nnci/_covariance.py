@@ -24,10 +24,10 @@ import numpy as np
 
 from sklearn_nnci import _auto
 from sklearn_nnci._fits import (
-    factor,
     factor_evidence,
+    factorise,
     reduce_primal,
-    reduce_rows,
+    reduce_within_memory,
     relative_offset,
 )
 from sklearn_nnci._report import Report
@@ -64,7 +64,7 @@ class Inference(NamedTuple):
     """Mean variance of f at training rows, were they left out, over s^2, (m,)."""
     reach: float
     """Largest j'A^-1 j that a training row would have, left out."""
-    smoothing: float
+    penalty_ratio: float
     """lambda of training over that of the evidence; nan unless that was asked."""
     boundary: str | None
     """Which end of the range of lambda the evidence ran into, or ""; None unless that
@@ -82,16 +82,16 @@ class Validation(NamedTuple):
     """Their indices among the rows given."""
 
 
-def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
+def infer(rows, *, covariance, noise, strength, identity_link=True, validation=None):
     """Return the `Inference` about the network of `rows` at its weights.
 
     `strength` is the lambda that training used, `validation` the `Validation` rows
-    or None; `linear` says whether f is the mean itself, not its logarithm. Raises
-    `InferenceUnavailable`, saying what to try.
+    or None; `identity_link` says whether f is the mean itself, not its logarithm.
+    Raises `InferenceUnavailable`, saying what to try.
     """
-    sums = reduce_rows(rows)
+    sums = reduce_within_memory(rows)
     trained = Penalty(strength, rows.network.n_intercepts)
-    method, noise, reason = _plan(covariance, noise, linear)
+    method, noise, reason = _plan(covariance, noise, identity_link)
     rule = covariance == "auto" and method == "evidence"
     elsewhere = method in ("evidence", "least_squares")  # not under that penalty
     offset = relative_offset(sums, trained) if elsewhere else np.nan
@@ -123,32 +123,32 @@ def infer(rows, *, covariance, noise, strength, linear=True, validation=None):
         totals=sums.totals,
         ahead=np.diag(used.leverages.ahead) / used.n_samples,
         reach=used.reach,
-        smoothing=strength / (found.evidence.strength * np.mean(scale**2))
+        penalty_ratio=strength / (found.evidence.strength * np.mean(scale**2))
         if found
         else np.nan,
         boundary=found.evidence.boundary if found else None,
     )
 
 
-def smoother(rows, penalty, scale):
-    """Return the `Fit` of `rows` under `penalty`, outputs in units of `scale`."""
-    return _factored(reduce_rows(rows.rescaled(scale)), penalty)
+def fit_for_leave_one_out(rows, penalty, scale):
+    """Return the `LinearizedFit` of `rows` under `penalty`, outputs in `scale`."""
+    return _factored(reduce_within_memory(rows.rescaled(scale)), penalty)
 
 
-def _plan(covariance, noise, linear):
+def _plan(covariance, noise, identity_link):
     """Return (method, noise, reason): what ``"auto"`` stands for here."""
     if covariance != "auto":
         usual = "evidence" if covariance == "evidence" else "residual"
         return covariance, usual if noise == "auto" else noise, ""
     if noise != "auto":
         return "bayesian", noise, "the noise variance was not left to the rule"
-    if not linear:
+    if not identity_link:
         return "bayesian", "loo", "the evidence is for squared errors"
     return "evidence", "evidence", "the rule: evidence, and what it does not see"
 
 
 def _fit_of(method, sums, trained, rule):
-    """Return (the `Fit` that `method` stands on, its `EvidenceFit` or None)."""
+    """Return (the fit that `method` stands on, its `EvidenceFit` or None)."""
     if method == "evidence":
         found = factor_evidence(sums, trained.strength if rule else None)
         return found.fit, found
@@ -158,9 +158,9 @@ def _fit_of(method, sums, trained, rule):
 
 
 def _factored(sums, penalty, exact_rank=False):
-    """Return the `Fit`, on the primal route where the dual cannot serve `penalty`."""
+    """Return the fit, on the primal route where the dual cannot serve `penalty`."""
     sums = reduce_primal(sums, penalty) if sums.cancels(penalty) else sums
-    return factor(sums, penalty, exact_rank)
+    return factorise(sums, penalty, exact_rank)
 
 
 def _noise(method, noise, fit, found, validation):

@@ -98,7 +98,7 @@ def checks(fitted):
         ("", "leave-one-out error ratio", report.press_ratio, LARGEST_PRESS,
          _advice.press),
         ("", "penalty beyond the evidence",
-         np.nan if inference.boundary else inference.smoothing, LARGEST_SMOOTHING,
+         np.nan if inference.boundary else inference.penalty_ratio, LARGEST_SMOOTHING,
          _advice.smoothing),
         ("", "evidence out of range", ends.get(inference.boundary, 1.0), 0.5,
          _advice.boundary),

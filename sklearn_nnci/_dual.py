@@ -24,10 +24,10 @@ from sklearn_nnci._kriging import DualPosterior, Kriging
 from sklearn_nnci._network import pack, unpack
 from sklearn_nnci._progress import progress
 from sklearn_nnci._rows import Chunk, Penalty, Rows
-from sklearn_nnci._sums import Leverages, Totals
+from sklearn_nnci._sums import ResidualSums, Totals
 
 # Below this share of the mean diagonal of K, fewer than seven digits are left.
-NEGLIGIBLE = 1e-9
+SMALLEST_PENALTY = 1e-9
 TILE = 512
 
 
@@ -64,7 +64,7 @@ class Dual(NamedTuple):
     def cancels(self, penalty):
         """Return whether `penalty` is too small for this route."""
         size = np.trace(self.reduced) / len(self.reduced)
-        return penalty.strength <= NEGLIGIBLE * size
+        return penalty.strength <= SMALLEST_PENALTY * size
 
     def gram(self, n_free):
         """Return the Gram matrix over all but the last `n_free` parameters, anew."""
@@ -109,7 +109,7 @@ class Dual(NamedTuple):
         """Return t = e + J_a theta_a, (N,)."""
         theta = pack(self.network.coefs, self.network.intercepts)
         theta[len(theta) - n_free :] = 0.0
-        linear = _jacobian.times(self.factors, unpack(theta, self.network))
+        linear = _jacobian.jvp(self.factors, unpack(theta, self.network))
         return self.residuals + linear.ravel()
 
     def penalise(self, penalty):
@@ -143,7 +143,7 @@ class Dual(NamedTuple):
         return float(np.sqrt((penalty.strength + size) * inverse))
 
 
-def reduce_rows(rows):
+def reduce(rows):
     """Return the `Dual` reduction of `rows`: the Gram matrix, tile by tile."""
     rows = rows.gather()
     chunk = rows.chunk(weighted=True)
@@ -153,7 +153,7 @@ def reduce_rows(rows):
     tiles = list(gen_batches(n, TILE))
     for a, one in enumerate(progress(tiles, "Gram matrix", rows.verbose)):
         for other in tiles[: a + 1]:
-            block = _jacobian.kernel(
+            block = _jacobian.tangent_kernel(
                 _jacobian.take(F, one),
                 _jacobian.take(F, other),
                 rows.network.n_intercepts,
@@ -183,13 +183,13 @@ class DualInformation(NamedTuple):
     are left at 1e6, none at 1e8."""
 
     def leverages(self, cap, step=None):
-        """Return the `Leverages` of all rows, b = J step, or 0."""
+        """Return the `ResidualSums` of all rows, b = J step, or 0."""
         (chunk, H), *_ = self.rowwise()
         b = 0.0
         if step is not None:
             towards = unpack(step, self.sums.network)
-            b = _jacobian.times(self.sums.factors, towards) / np.sqrt(chunk.weight)
-        return Leverages.of(chunk.residuals, H, chunk.weight, b, cap)
+            b = _jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
+        return ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap)
 
     def edf(self):
         """Return tr A^-1 J'WJ = N - tr P."""
@@ -218,25 +218,25 @@ class DualInformation(NamedTuple):
         trend = self.Q.T @ zt
         beta = self.inverse.T @ (zt - self.Q @ trend)
         beta = beta.reshape(self.sums.chunk.residuals.shape)
-        step = _jacobian.adjoint(self.sums.factors, beta)
+        step = _jacobian.vjp(self.sums.factors, beta)
         step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
         free = self.span.expand(linalg.solve_triangular(self.T, trend))
         step[len(step) - n_free :] = free
         return step
 
-    def offset(self, step):
+    def decrement(self, step):
         """Return g'A^-1 g = |J step|_W^2 + step' Lambda step."""
-        moved = _jacobian.times(self.sums.factors, unpack(step, self.sums.network))
+        moved = _jacobian.jvp(self.sums.factors, unpack(step, self.sums.network))
         return float(np.sum(moved**2) + step @ self.penalty.apply(step))
 
     def posterior(self, meat):
         """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
-        if not meat.plain:
+        if not meat.is_scalar:
             (chunk, H), *_ = self.rowwise()
             meat = meat.at(chunk.residuals, H)
-        if not np.isfinite(meat.mix).all():
+        if not np.isfinite(meat.noise_root).all():
             return None
-        limits = self.span.limits, self.span.tolerance
+        limits = self.span.basis_or_none, self.span.tolerance
         kriging = Kriging(self.inverse, self.Q, self.T, *limits)
         X = self.sums.rows.arrays()[0].copy()  # outlives what the caller does to it
         return DualPosterior(X, self.sums.factors, kriging, self.penalty, meat)

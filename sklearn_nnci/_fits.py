@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_nnci import _dual, _information
 from sklearn_nnci._evidence import Evidence, maximise
 from sklearn_nnci._rows import EDF_EXHAUSTED, InferenceUnavailable, Penalty
-from sklearn_nnci._sums import LEVERAGE_CAP, Leverages, Totals
+from sklearn_nnci._sums import LEVERAGE_CAP, ResidualSums, Totals
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
@@ -33,12 +33,12 @@ SMOOTH_CAP, KINKED_CAP = 0.99, LEVERAGE_CAP
 FEW = 0.01
 
 
-class Fit(NamedTuple):
+class LinearizedFit(NamedTuple):
     """A factored information, and what leverages and residuals add up to."""
 
     information: Any
     penalty: Penalty
-    leverages: Leverages
+    leverages: ResidualSums
     rows: Any
     """The rows that trained."""
     totals: Totals
@@ -47,8 +47,8 @@ class Fit(NamedTuple):
     """rank J."""
     step: np.ndarray
     """The Gauss-Newton step that is left, A^+ g, (p,)."""
-    offset: float
-    """g'A^+ g, twice what that step would gain."""
+    decrement: float
+    """g'A^+ g, the squared Newton decrement: twice what that step would gain."""
 
     @property
     def n_samples(self):
@@ -90,7 +90,7 @@ class Fit(NamedTuple):
     @property
     def loo_noise(self):
         """The same, leverages capped."""
-        return self.leverages.capped / self.n_samples
+        return self.leverages.press_capped / self.n_samples
 
     @property
     def reach(self):
@@ -107,7 +107,7 @@ class Fit(NamedTuple):
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
         if not np.isfinite(s2):
             return np.nan
-        squared = self.offset / self.edf.sum()
+        squared = self.decrement / self.edf.sum()
         return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
 
     def without_factor(self):
@@ -115,7 +115,7 @@ class Fit(NamedTuple):
         return self._replace(information=None)
 
 
-def reduce_rows(rows):
+def reduce_within_memory(rows):
     """Return the rows reduced by the cheaper route, within the memory allowed.
 
     Where neither route is, some rows are drawn, and not counted as more than they are:
@@ -127,11 +127,11 @@ def reduce_rows(rows):
     primal, largest = p <= order, int(order / m)
     few = rows.size * m < DUAL_BELOW * p
     if primal and not (few and rows.size <= largest):
-        return _finite(_information.reduce_rows(rows))
+        return _finite(_information.reduce(rows))
     if rows.size > largest:
         chosen = np.random.default_rng(SEED).choice(rows.size, largest, replace=False)
         rows = rows.sample(np.sort(chosen))
-    return _finite(_dual.reduce_rows(rows))
+    return _finite(_dual.reduce(rows))
 
 
 def reduce_primal(sums, penalty):
@@ -140,7 +140,7 @@ def reduce_primal(sums, penalty):
     columns = p if penalty.strength > 0.0 else n_rows
     what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
     _allow(3.0 * 8 * columns * p, what)
-    return _finite(_information.reduce_rows(sums.rows))
+    return _finite(_information.reduce(sums.rows))
 
 
 def _finite(sums):
@@ -162,8 +162,8 @@ def _allow(n_bytes, what):
         )
 
 
-def factor(sums, penalty, exact_rank=False):
-    """Return the `Fit` of the reduced rows under `penalty`."""
+def factorise(sums, penalty, exact_rank=False):
+    """Return the `LinearizedFit` of the reduced rows under `penalty`."""
     rank = sums.rank(exact_rank)  # first, in memory that the factor takes then
     information = sums.penalise(penalty)
     return _fit(information, information.leverages(LEVERAGE_CAP), rank)
@@ -171,9 +171,9 @@ def factor(sums, penalty, exact_rank=False):
 
 def _fit(information, leverages, rank, step=None):
     step = information.step() if step is None else step
-    sums, offset = information.sums, information.offset(step)
+    sums, decrement = information.sums, information.decrement(step)
     known = information, information.penalty, leverages, sums.rows, sums.totals
-    return Fit(*known, rank, step, offset)
+    return LinearizedFit(*known, rank, step, decrement)
 
 
 def relative_offset(sums, penalty):
@@ -189,17 +189,17 @@ def relative_offset(sums, penalty):
     if edf > EDF_EXHAUSTED * rows:
         return np.nan
     s2 = np.trace(sums.totals.rss) / (rows - edf)
-    squared = information.offset(information.step()) / edf
+    squared = information.decrement(information.step()) / edf
     return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
 
 
 class EvidenceFit(NamedTuple):
     """The rows under the penalty that they ask for themselves."""
 
-    fit: Fit
+    fit: LinearizedFit
     """Under the penalty of the marginal likelihood; its step leads to the optimum."""
     evidence: Evidence
-    nearest: Fit | None
+    nearest: LinearizedFit | None
     """Under the penalty that the network agrees with, without a factor; None unless
     asked, or where there are more parameters than rows."""
 
@@ -238,4 +238,4 @@ def _in_own_units(sums):
     rms = np.sqrt(np.diag(totals.rss) / totals.weight)
     scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
     rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
-    return (_information if sums.route == "primal" else _dual).reduce_rows(rows)
+    return (_information if sums.route == "primal" else _dual).reduce(rows)

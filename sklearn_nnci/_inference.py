@@ -186,7 +186,7 @@ class InferenceMixin(TrainedMixin):
                 covariance=covariance,
                 noise=self.noise,
                 strength=strength,
-                linear=rows.loss == "squared_error",
+                identity_link=rows.loss == "squared_error",
                 validation=validation,
             )
 

@@ -33,7 +33,7 @@ class Influence(NamedTuple):
 
 
 def influence(fit, n_samples):
-    """Return the `Influence` of a `Fit` whose rows are among `n_samples`."""
+    """Return the `Influence` of a `LinearizedFit` whose rows are among `n_samples`."""
     e, H, loo = (np.concatenate(parts) for parts in zip(*_by_row(fit), strict=True))
     m = e.shape[1]
     h, scale = np.einsum("nkk->nk", H), fit.rows.scale
@@ -47,10 +47,10 @@ def influence(fit, n_samples):
     return Influence(*(_spread(values, kept, n_samples) for values in found))
 
 
-def left_out(fit):
+def loo_residuals(fit):
     """Return leave-one-out residuals of the mean, in units of y, (n, m)."""
     parts = [
-        (leave_one_out(chunk.residuals, H) * chunk.gain).T
+        (leave_one_out(chunk.residuals, H) * chunk.root_weight).T
         for chunk, H in fit.information.rowwise()
     ]
     return np.concatenate(parts) * fit.rows.scale

@@ -18,7 +18,7 @@ from sklearn.utils import gen_batches
 from sklearn_nnci import _jacobian, _kriging, _linalg
 from sklearn_nnci._network import null_directions, pack, unpack
 from sklearn_nnci._rows import Penalty
-from sklearn_nnci._sums import FirstPass, Leverages, Meat, Totals, Triangle
+from sklearn_nnci._sums import FirstPass, Meat, ResidualSums, Totals, Triangle
 
 # Rows to copy at a time.
 PANEL = 512
@@ -135,7 +135,7 @@ class Primal(NamedTuple):
         return R
 
 
-def reduce_rows(rows):
+def reduce(rows):
     """Return the `Primal` reduction of `rows`."""
     totals, triangle = rows.reduce(_first_pass)
     return Primal(rows, totals, triangle.factor)
@@ -172,7 +172,7 @@ class PrimalInformation(NamedTuple):
     """|A^1/2| |A^-1/2| in the Frobenius norm, null directions left out."""
 
     def leverages(self, cap, step=None):
-        """Return the `Leverages` of all rows, b = J step, or 0."""
+        """Return the `ResidualSums` of all rows, b = J step, or 0."""
         return self.sums.rows.reduce(_second_pass, self.root, cap, step)
 
     def edf(self):
@@ -194,7 +194,7 @@ class PrimalInformation(NamedTuple):
         g = J.T @ self.sums.residuals - self.penalty.apply(theta)
         return self.root.T @ (self.root @ g)
 
-    def offset(self, step):
+    def decrement(self, step):
         """Return g'A^+ g = |J step|_W^2 + step' Lambda step."""
         moved = self.sums.J @ step
         return float(moved @ moved + step @ self.penalty.apply(step))
@@ -204,9 +204,9 @@ class PrimalInformation(NamedTuple):
 
         None if some M_i is infinite.
         """
-        limits = self.span.limits, self.span.tolerance
-        if meat.plain:  # s^2 A^+ A A^+ = s^2 A^+
-            scale = float(np.sqrt(meat.prior))
+        limits = self.span.basis_or_none, self.span.tolerance
+        if meat.is_scalar:  # s^2 A^+ A A^+ = s^2 A^+
+            scale = float(np.sqrt(meat.prior_scale))
             return PrimalPosterior(self.root, *limits, scale=scale)
         whitened = self._whitened(meat)
         if not (whitened is None or np.isfinite(whitened).all()):
@@ -218,7 +218,7 @@ class PrimalInformation(NamedTuple):
 
     def _whitened(self, meat):
         """Return W, W'W = F (sum_i w_i J_i'M_i M_i'J_i) F'; None if it is s J F'."""
-        if isinstance(meat, Meat) and meat.mix.shape == (1, 1, 1):
+        if isinstance(meat, Meat) and meat.noise_root.shape == (1, 1, 1):
             return None
         return self.sums.rows.reduce(_meat_pass, self.root, meat).factor
 
@@ -230,11 +230,11 @@ class PrimalInformation(NamedTuple):
         J, F = self.sums.J, self.root
         for part in gen_batches(len(J if whitened is None else whitened), PANEL):
             if whitened is None:
-                W = meat.mix[0, 0, 0] * _linalg.times(F, J[part].T).T
+                W = meat.noise_root[0, 0, 0] * _linalg.times(F, J[part].T).T
             else:
                 W = np.array(whitened[part], order="F")
             yield _linalg.times_from_right(W, F)
-        penalty = np.sqrt(meat.prior * self.penalty.apply(np.ones(F.shape[1])))
+        penalty = np.sqrt(meat.prior_scale * self.penalty.apply(np.ones(F.shape[1])))
         for part in gen_batches(len(penalty), PANEL):
             if penalty[part].any():
                 W = np.array((F[:, part] * penalty[part]).T, order="F")
@@ -254,13 +254,13 @@ def _with_leverage(rows, root):
 
 
 def _second_pass(rows, root, cap, step):
-    """Return the `Leverages` of rows; see `PrimalInformation.leverages`."""
-    total, b = Leverages.none(rows.network.n_outputs), 0.0
+    """Return the `ResidualSums` of rows; see `PrimalInformation.leverages`."""
+    total, b = ResidualSums.none(rows.network.n_outputs), 0.0
     towards = None if step is None else unpack(step, rows.network)
     for chunk, H in _with_leverage(rows, root):
         if towards is not None:
-            b = _jacobian.times(chunk.factors, towards)
-        total = total.merge(Leverages.of(chunk.residuals, H, chunk.weight, b, cap))
+            b = _jacobian.jvp(chunk.factors, towards)
+        total = total.merge(ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap))
     return total
 
 
@@ -272,7 +272,7 @@ def _meat_pass(rows, root, meat):
         for block, chunk in rows.blocks(doing="robust covariance"):
             u = _linalg.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
             H = np.einsum("rkn,rln->nkl", u, u)
-            mix = meat.at(chunk.residuals, H).mix * np.sqrt(chunk.weight)
+            mix = meat.at(chunk.residuals, H).noise_root * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
 
     return Triangle(_linalg.triangle(blocks, r))
@@ -298,7 +298,7 @@ class PrimalPosterior(NamedTuple):
         """
         shape = F.shape
         Jt = _jacobian.dense(F).reshape(shape[0], -1)
-        lost = _linalg.lost(self.basis, self.tolerance, Jt)
+        lost = _linalg.outside_span(self.basis, self.tolerance, Jt)
         v = self.scale**2 * _linalg.squared_norms(self.root, Jt)
         v[lost | ~np.isfinite(v)] = np.inf
         return v.reshape(shape[1:])
@@ -311,13 +311,13 @@ class PrimalPosterior(NamedTuple):
         """
         Jt = _jacobian.dense(F).reshape(F.shape[0], -1)
         u = self.scale * _linalg.times(self.root, Jt)
-        lost = _linalg.lost(self.basis, self.tolerance, Jt)
+        lost = _linalg.outside_span(self.basis, self.tolerance, Jt)
         return _linalg.unbounded(u.T @ u, lost)
 
     def parameter_covariance(self):
         """Return the covariance of theta, (p, p), and which are lost."""
         unit = np.eye(self.root.shape[1])
-        lost = _linalg.lost(self.basis, self.tolerance, unit)
+        lost = _linalg.outside_span(self.basis, self.tolerance, unit)
         return self.scale**2 * (self.root.T @ self.root), lost
 
     def state(self):

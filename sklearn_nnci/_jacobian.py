@@ -38,22 +38,26 @@ class Factors(NamedTuple):
         return (p, *self.deltas[0].shape[1:])
 
 
-def factors(network, X, seed=None):
-    """Return the factors of the rows `X`; see `sensitivities` for `seed`."""
+def factors(network, X, cotangent=None):
+    """Return the factors of the rows `X`; see `sensitivities` for `cotangent`."""
     activations = forward(network, X)
-    deltas = sensitivities(network, activations, seed)
+    deltas = sensitivities(network, activations, cotangent)
     return Factors(tuple(activations[:-1]), tuple(deltas))
 
 
-def stream(network, X, seed=None, extra_bytes=0):
+def stream(network, X, cotangent=None, extra_bytes=0):
     """Yield ``(slice, Factors)`` over row chunks worth one buffer of dense Jacobian.
 
-    `seed` is as in `sensitivities`, its last axis of length 1 or ``len(X)``;
+    `cotangent` is as in `sensitivities`, its last axis of length 1 or ``len(X)``;
     `extra_bytes` are what the caller holds per row besides.
     """
-    m = network.n_outputs if seed is None else seed.shape[1]
+    m = network.n_outputs if cotangent is None else cotangent.shape[1]
     for rows in row_slices(X.shape[0], 8 * m * network.n_parameters + extra_bytes):
-        part = seed if seed is None or seed.shape[2] == 1 else seed[:, :, rows]
+        part = (
+            cotangent
+            if cotangent is None or cotangent.shape[2] == 1
+            else cotangent[:, :, rows]
+        )
         yield rows, factors(network, X[rows], part)
 
 
@@ -81,7 +85,7 @@ def dense(F, out=None):
     return Jt
 
 
-def times(F, network):
+def jvp(F, network):
     """Return ``J v`` (m, n), where `network` holds the blocks of v.
 
     (J v)_k = sum_l  d_l[k]' (V_l' a_{l-1} + v_l).
@@ -90,7 +94,7 @@ def times(F, network):
     return sum(np.einsum("jn,jkn->kn", V.T @ a + v[:, None], d) for a, d, V, v in terms)
 
 
-def adjoint(F, r):
+def vjp(F, r):
     """Return the packed ``J' r`` (p,) of `r` (m, n)."""
     errors = [np.einsum("jkn,kn->jn", d, r) for d in F.deltas]
     coefs = [(a @ t.T).ravel() for a, t in zip(F.activations, errors, strict=True)]
@@ -104,7 +108,7 @@ def intercept_columns(F, n_columns):
     return columns[len(columns) - n_columns :].reshape(n_columns, m * n)
 
 
-def kernel(F, G, n_free):
+def tangent_kernel(F, G, n_free):
     """Return the Gram matrix of rows over all but the last `n_free` parameters.
 
     sum_l (A_l' B_l + c_l) o (D_l' E_l), (m n, m' n'), outputs before rows; c_l = 1
@@ -121,8 +125,8 @@ def kernel(F, G, n_free):
     return K.reshape(m * n, k * q)
 
 
-def kernel_diagonal(F, n_free):
-    """Return the (n, m, m) diagonal blocks of ``kernel(F, F, n_free)``."""
+def tangent_kernel_diagonal(F, n_free):
+    """Return the (n, m, m) diagonal blocks of ``tangent_kernel(F, F, n_free)``."""
     counted = _counted_layers(F, n_free)
     return sum(
         ((a * a).sum(axis=0) + c)[:, None, None] * np.einsum("jkn,jln->nkl", d, d)

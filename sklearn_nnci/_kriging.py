@@ -25,7 +25,7 @@ from sklearn_nnci._sums import Meat
 
 # Below this share of the first term of j'A^-1 j, its subtraction has lost ten digits
 # and the sum of squares is computed instead.
-LOSSY = 1e-6
+CANCELLATION = 1e-6
 
 
 class Kriging(NamedTuple):
@@ -74,20 +74,22 @@ class DualPosterior(NamedTuple):
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        prior = np.einsum("nkk->kn", _jacobian.kernel_diagonal(F, len(jb))).ravel()
-        prior = prior / self.penalty.strength
+        diagonal = _jacobian.tangent_kernel_diagonal(F, len(jb))
+        prior = np.einsum("nkk->kn", diagonal).ravel() / self.penalty.strength
         v = prior - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
-        few = np.flatnonzero(_lossy(v, prior))
-        if few.size:
-            a = self.kriging.smoother(z[:, few], r[:, few])
-            left = self._left_to_penalty(F, few, a)
-            v[few] = (a * a).sum(axis=0) + (left * left).sum(axis=0)
-        if self.meat.plain:
-            v *= self.meat.prior
+        cancelling = np.flatnonzero(_lossy(v, prior))
+        if cancelling.size:
+            a = self.kriging.smoother(z[:, cancelling], r[:, cancelling])
+            left = self._left_to_penalty(F, cancelling, a)
+            v[cancelling] = (a * a).sum(axis=0) + (left * left).sum(axis=0)
+        if self.meat.is_scalar:
+            v *= self.meat.prior_scale
         else:
             a = self.kriging.smoother(z, r)
             mixed, squares = self._mix(a), np.einsum("ij,ij->j", a, a)
-            v = np.einsum("ij,ij->j", mixed, mixed) + self.meat.prior * (v - squares)
+            v = np.einsum("ij,ij->j", mixed, mixed) + self.meat.prior_scale * (
+                v - squares
+            )
         v[self._lost(jb) | ~np.isfinite(v)] = np.inf
         return v.reshape(F.shape[1:])
 
@@ -99,7 +101,7 @@ class DualPosterior(NamedTuple):
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        prior = _jacobian.kernel(F, F, len(jb)) / self.penalty.strength
+        prior = _jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
         V = prior - z.T @ z + r.T @ r
         if _lossy(np.diag(V), np.diag(prior)).any():
             a = self.kriging.smoother(z, r)
@@ -137,7 +139,7 @@ class DualPosterior(NamedTuple):
         return {
             "route": "dual",
             "X": _to_arrays(self.X),
-            "seed": np.einsum("kkn->kn", self.factors.deltas[-1]).copy(),
+            "cotangent": np.einsum("kkn->kn", self.factors.deltas[-1]).copy(),
             **self.kriging._asdict(),
             **self.penalty._asdict(),
             **self.meat._asdict(),
@@ -145,31 +147,31 @@ class DualPosterior(NamedTuple):
 
     def _query(self, F):
         n_free = self.penalty.n_free
-        k = _jacobian.kernel(self.factors, F, n_free) / self.penalty.strength
+        k = _jacobian.tangent_kernel(self.factors, F, n_free) / self.penalty.strength
         return k, _jacobian.intercept_columns(F, n_free)
 
     def _mix(self, a):
         """Return M_i'a_i, (c n, columns)."""
-        m = len(self.meat.mix)
+        m = len(self.meat.noise_root)
         blocks = a.reshape(m, -1, a.shape[1])
-        mix = self.meat.mix + np.zeros(blocks.shape[1])
+        mix = self.meat.noise_root + np.zeros(blocks.shape[1])
         return np.einsum("kln,knq->lnq", mix, blocks).reshape(-1, a.shape[1])
 
     def _lost(self, jb):
-        return _linalg.lost(self.kriging.basis, self.kriging.tolerance, jb)
+        return _linalg.outside_span(self.kriging.basis, self.kriging.tolerance, jb)
 
     def _combine(self, z, r, V):
         """Return the covariance from V = J_q A^-1 J_q' and the whitened queries."""
-        if self.meat.plain:
-            return self.meat.prior * V
+        if self.meat.is_scalar:
+            return self.meat.prior_scale * V
         a = self.kriging.smoother(z, r)
         mixed = self._mix(a)
-        return mixed.T @ mixed + self.meat.prior * (V - a.T @ a)
+        return mixed.T @ mixed + self.meat.prior_scale * (V - a.T @ a)
 
 
 def _lossy(v, prior):
     """Return where `v`, a difference of the size of `prior`, has lost its digits."""
-    return np.isfinite(v) & (v < LOSSY * prior)
+    return np.isfinite(v) & (v < CANCELLATION * prior)
 
 
 def _to_arrays(X):
@@ -187,6 +189,6 @@ def restore(network, state):
     )
     X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
-    seed = np.eye(len(state["seed"]))[:, :, None] * state["seed"]
-    F = _jacobian.factors(network, X, seed)
+    cotangent = np.eye(len(state["cotangent"]))[:, :, None] * state["cotangent"]
+    F = _jacobian.factors(network, X, cotangent)
     return DualPosterior(X, F, kriging, penalty, meat)

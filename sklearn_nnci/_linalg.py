@@ -24,7 +24,7 @@ GRAM_ERROR = 1e-8
 GRAM_AFTER = 4
 # Pivots of a Gram matrix above this, relatively, are certainly not zero: columns of a
 # condition below 1e5, whose normal equations are right to 1e-6 at each refinement.
-CERTAIN, REFINEMENTS = 1e-10, 3
+PIVOT_TOLERANCE, REFINEMENTS = 1e-10, 3
 
 
 def absorb(R, rows, triangular=False):
@@ -215,7 +215,7 @@ def certain_pivots(G):
     `G` (F order) is overwritten. The pivots that count are certainly not zero; of the
     others G, a Gram matrix, does not say.
     """
-    tolerance = CERTAIN * G.diagonal().max(initial=0.0)
+    tolerance = PIVOT_TOLERANCE * G.diagonal().max(initial=0.0)
     return lapack.dpstrf(G, tol=tolerance, overwrite_a=1)[:3]
 
 
@@ -282,7 +282,7 @@ class Span(NamedTuple):
         return self.basis.shape[0] == self.basis.shape[1]
 
     @property
-    def limits(self):
+    def basis_or_none(self):
         """The basis, or None where every direction is determined."""
         return None if self.full else self.basis
 
@@ -324,7 +324,7 @@ def restrict_last(R, span):
     return head + r
 
 
-def lost(basis, tolerance, columns):
+def outside_span(basis, tolerance, columns):
     """Return which `columns` (p, c) leave the span of their last t rows.
 
     `basis` is that of a `Span`, or None where all directions are determined.

@@ -9,11 +9,11 @@ class Loss(NamedTuple):
     """A loss by its functions of (y, f), elementwise."""
 
     value: Any
-    change: Any
+    difference: Any
     """(y, f, g) -> value(y, g) - value(y, f), without cancellation."""
-    pull: Any
+    negative_gradient: Any
     """-d value / df."""
-    curvature: Any
+    hessian: Any
     """d2 value / df2, (m, n), or (m, 1) where it is the same for all rows."""
 
 

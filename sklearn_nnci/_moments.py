@@ -175,4 +175,4 @@ def _remaining_step(state, network, F):
     """Return b(x) = j(x)'step, (m, n), or 0."""
     if state["step"] is None:
         return np.zeros(F.shape[1:])
-    return _jacobian.times(F, unpack(state["step"], network))
+    return _jacobian.jvp(F, unpack(state["step"], network))

@@ -143,20 +143,20 @@ def forward(network, X):
     return [*activations, f]
 
 
-def sensitivities(network, activations, seed=None):
+def sensitivities(network, activations, cotangent=None):
     """Return d_1, ..., d_L, each (h_l, m, n).
 
-    ``d_L`` is `seed`, (m, m', 1 or n), by default the identity. Because
-    backpropagation is linear, a seed ``diag(s) M`` gives the sensitivities of
+    ``d_L`` is `cotangent`, (m, m', 1 or n), by default the identity. Because
+    backpropagation is linear, a cotangent ``diag(s) M`` gives the sensitivities of
     the scaled and mixed outputs ``M'(s o f)``, a factor per row included.
     """
-    if seed is None:
-        seed = np.eye(network.n_outputs)[:, :, None]
-    m, n = seed.shape[1], activations[0].shape[1]
+    if cotangent is None:
+        cotangent = np.eye(network.n_outputs)[:, :, None]
+    m, n = cotangent.shape[1], activations[0].shape[1]
     slope = DERIVATIVES[network.activation]
-    deltas = [np.broadcast_to(seed, (*seed.shape[:2], n))]
-    # A seed that is the same for all rows is sent through the last layer once.
-    delta = seed
+    deltas = [np.broadcast_to(cotangent, (*cotangent.shape[:2], n))]
+    # A cotangent that is the same for all rows is sent through the last layer once.
+    delta = cotangent
     for W, a in zip(network.coefs[:0:-1], activations[-2:0:-1], strict=True):
         back = (W @ delta.reshape(len(delta), -1)).reshape(len(W), m, -1)
         own = back if back.shape[2] == n else None

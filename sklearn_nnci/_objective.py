@@ -56,17 +56,19 @@ class Objective(NamedTuple):
         n_units = len(self.like.coefs[0]) + self.like.n_intercepts
         return row_slices(self.X.shape[0], 16 * n_units)
 
-    def back(self, theta, r=None):
+    def predict_and_vjp(self, theta, r=None):
         """Return the `Point` of `theta` and J'r, by default with its own r (m, n)."""
         network, f = unpack(theta, self.like), np.empty(self.y.shape)
         total = np.zeros(len(theta))
         for part in self.parts():
             a = forward(network, self.X[part])
             f[:, part] = a[-1]
-            own = self.w[part] * self.loss.pull(self.y[:, part], a[-1])
-            seed = (own if r is None else r[:, part])[:, None]
-            F = _jacobian.Factors(tuple(a[:-1]), tuple(sensitivities(network, a, seed)))
-            total += _jacobian.adjoint(F, np.ones(F.shape[1:]))
+            own = self.w[part] * self.loss.negative_gradient(self.y[:, part], a[-1])
+            cotangent = (own if r is None else r[:, part])[:, None]
+            F = _jacobian.Factors(
+                tuple(a[:-1]), tuple(sensitivities(network, a, cotangent))
+            )
+            total += _jacobian.vjp(F, np.ones(F.shape[1:]))
         return Point(theta, f), total
 
     def value(self, point):
@@ -77,14 +79,14 @@ class Objective(NamedTuple):
 
     def change(self, old, new):
         """Return F(new) - F(old): differences of terms, not of sums."""
-        data = np.sum(self.w * self.loss.change(self.y, old.f, new.f))
+        data = np.sum(self.w * self.loss.difference(self.y, old.f, new.f))
         both = self.penalty.apply(new.theta + old.theta)
         return float(data + 0.5 * (new.theta - old.theta) @ both)
 
     def whitened(self, point):
         """Return sqrt(c) and r / sqrt(c), (m, n)."""
-        root = np.sqrt(self.w * self.loss.curvature(self.y, point.f))
-        return root, self.w * self.loss.pull(self.y, point.f) / root
+        root = np.sqrt(self.w * self.loss.hessian(self.y, point.f))
+        return root, self.w * self.loss.negative_gradient(self.y, point.f) / root
 
     def noise(self, point):
         """Return the mean square of r / sqrt(c), by row and output."""
@@ -93,7 +95,7 @@ class Objective(NamedTuple):
 
     def value_and_gradient(self, theta):
         """Return F and its gradient (p,)."""
-        point, pulled = self.back(theta)
+        point, pulled = self.predict_and_vjp(theta)
         return self.value(point), self.penalty.apply(theta) - pulled
 
     def triangle(self, point):
@@ -105,9 +107,9 @@ class Objective(NamedTuple):
         R = np.zeros((p + 1, p + 1), order="F")
         kept, size = np.arange(p - self.penalty.n_free), np.sqrt(self.penalty.strength)
         R[kept, kept], R[kept, p] = size, -size * point.theta[kept]
-        seed = np.eye(len(e))[:, :, None] * root
+        cotangent = np.eye(len(e))[:, :, None] * root
         network = unpack(point.theta, self.like)
-        for part, F in _jacobian.stream(network, self.X, seed):
+        for part, F in _jacobian.stream(network, self.X, cotangent):
             chunk = np.empty((p + 1, *F.shape[1:]))
             _jacobian.dense(F, out=chunk[:-1])
             chunk[-1] = e[:, part]
@@ -116,14 +118,14 @@ class Objective(NamedTuple):
 
     def second_order(self, point):
         """Return S (p, p), by differences of J'r at fixed r."""
-        theta, r = point.theta, self.w * self.loss.pull(self.y, point.f)
-        base, S = self.back(theta, r)[1], np.zeros((len(theta),) * 2)
+        theta, r = point.theta, self.w * self.loss.negative_gradient(self.y, point.f)
+        base, S = self.predict_and_vjp(theta, r)[1], np.zeros((len(theta),) * 2)
         units, groups = _independent(self.like)
         h = DIFFERENCE * np.maximum(1.0, np.abs(theta))
         for group in groups:
             moved = theta.copy()
             moved[group] += h[group]
-            difference = self.back(moved, r)[1] - base
+            difference = self.predict_and_vjp(moved, r)[1] - base
             own = units[:, None] == units[group]
             S[:, group] = np.where(own, difference[:, None] / h[group], 0.0)
         return 0.5 * (S + S.T)

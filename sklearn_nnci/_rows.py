@@ -40,12 +40,12 @@ class Chunk(NamedTuple):
     """Some rows: the factors of their Jacobian, and what is left unexplained there."""
 
     factors: _jacobian.Factors
-    """Of gain f / scale, or of sqrt(w) times that."""
+    """Of root_weight f / scale, or of sqrt(w) times that."""
     residuals: np.ndarray
     """e, (m, k), weighted or not like the factors."""
     weight: np.ndarray
     """w, (k,)."""
-    gain: np.ndarray
+    root_weight: np.ndarray
     """Factor of the rows of J, (m, k) or (m, 1): sqrt(mu) under Poisson, else 1."""
     y: np.ndarray
     """(k, m), in units of y."""
@@ -59,10 +59,10 @@ class Rows(NamedTuple):
     """The rows that trained, and what the network leaves unexplained there.
 
     A row of weight k stands for k equal rows; rows of weight 0 are not here. Output k
-    is measured in units of ``scale[k]``; with c the curvature of the loss and r its
-    slope, the residual is e = r / sqrt(c), and gain = sqrt(c): for squared errors y - f
-    and 1, for Poisson Pearson's residual and sqrt(mu), so that J'gain e is the gradient
-    of the likelihood and J'gain^2 J its expected information.
+    is measured in units of ``scale[k]``; with c the second derivative of the loss by f
+    and r minus its first, the residual is e = r / g, and the root weight g = sqrt(c):
+    for squared errors y - f and 1, for Poisson Pearson's residual and sqrt(mu), so that
+    J'g e is the gradient of the likelihood and J'g^2 J its expected information.
     """
 
     network: Network
@@ -111,14 +111,14 @@ class Rows(NamedTuple):
         X, y, w = self.arrays(part)
         *activations, f = forward(self.network, X)
         loss = LOSSES[self.loss]
-        gain = np.sqrt(loss.curvature(y.T, f))
-        e = loss.pull(y.T, f) / (gain * self.scale[:, None])
-        seed = np.diag(1.0 / self.scale)[:, :, None] * gain
+        root_weight = np.sqrt(loss.hessian(y.T, f))
+        e = loss.negative_gradient(y.T, f) / (root_weight * self.scale[:, None])
+        cotangent = np.diag(1.0 / self.scale)[:, :, None] * root_weight
         if weighted and (w != 1.0).any():
-            seed, e = seed * np.sqrt(w), e * np.sqrt(w)
-        deltas = sensitivities(self.network, [*activations, f], seed)
+            cotangent, e = cotangent * np.sqrt(w), e * np.sqrt(w)
+        deltas = sensitivities(self.network, [*activations, f], cotangent)
         F = _jacobian.Factors(tuple(activations), tuple(deltas))
-        return Chunk(F, e, w, gain, y)
+        return Chunk(F, e, w, root_weight, y)
 
     def chunks(self, *, weighted=False, doing=""):
         """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""

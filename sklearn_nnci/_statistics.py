@@ -5,9 +5,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_nnci import _jacobian, _moments, _network
-from sklearn_nnci._covariance import smoother
+from sklearn_nnci._covariance import fit_for_leave_one_out
 from sklearn_nnci._diagnostics import Check, Diagnostics
-from sklearn_nnci._influence import influence, left_out
+from sklearn_nnci._influence import influence, loo_residuals
 from sklearn_nnci._intervals import Prediction
 from sklearn_nnci._rows import Penalty
 from sklearn_nnci._starts import StartsMixin
@@ -173,7 +173,7 @@ class StatisticsMixin(StartsMixin):
             be needed.
         """
         fit = self._smoother(X, y, sample_weight)
-        loo = left_out(fit)
+        loo = loo_residuals(fit)
         if not np.isfinite(loo).all():
             return -np.inf
         _, y, w = fit.rows.arrays()
@@ -198,7 +198,7 @@ class StatisticsMixin(StartsMixin):
         return Diagnostics(Check(*check) for check in state["checks"])
 
     def _smoother(self, X, y, sample_weight):
-        """Return the `Fit` behind leave-one-out, of the rows of the inference."""
+        """Return the fit behind leave-one-out, of the rows of the inference."""
         check_is_fitted(self)
         X, y = self._checked_data(X, y)
         rows, validation, strength = self._problem(X, y, sample_weight)
@@ -206,10 +206,10 @@ class StatisticsMixin(StartsMixin):
         if "absent" in state:
             asked = self.covariance or "auto"
             found = self._inferred(rows, validation, strength, asked)
-            return smoother(rows, found.loo, found.scale)
+            return fit_for_leave_one_out(rows, found.loo, found.scale)
         state, _ = self._with_inference()
         *penalty, scale = state["loo"].values()
-        fit = smoother(rows, Penalty(*penalty), scale)
+        fit = fit_for_leave_one_out(rows, Penalty(*penalty), scale)
         if not _moments.same_rows(state, fit.totals._replace(rss=_unscaled(fit))):
             raise ValueError(
                 "X and y are not the rows of the last inference: their number, their "

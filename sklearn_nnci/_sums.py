@@ -10,8 +10,8 @@ import numpy as np
 
 from sklearn_nnci import _linalg
 
-# Leverages are known to some 1e-12: closer to 1 they are 1.
-ALONE = 1e-10
+# ResidualSums are known to some 1e-12: closer to 1 they are 1.
+LEVERAGE_IS_ONE = 1e-10
 # Leverage that leave-one-out noise is allowed to see: uncapped, it explodes.
 LEVERAGE_CAP = 0.9
 
@@ -128,7 +128,7 @@ class FirstPass(NamedTuple):
         )
 
 
-class Leverages(NamedTuple):
+class ResidualSums(NamedTuple):
     """What is known of rows after A was factored; l_i are leave-one-out residuals.
 
     With b = J step, what a step of the linearised network changes there.
@@ -144,7 +144,7 @@ class Leverages(NamedTuple):
     """sum w e e', (m, m)."""
     press: np.ndarray
     """sum w l l', (m, m)."""
-    capped: np.ndarray
+    press_capped: np.ndarray
     """The same, leverages capped."""
     moved: np.ndarray
     """sum w b b', (m, m)."""
@@ -175,22 +175,24 @@ class Leverages(NamedTuple):
     def merge(self, other):
         """Return those of both."""
         sums = (one + two for one, two in zip(self[2:], other[2:], strict=True))
-        return Leverages(self.edf + other.edf, max(self.largest, other.largest), *sums)
+        return ResidualSums(
+            self.edf + other.edf, max(self.largest, other.largest), *sums
+        )
 
 
 class Meat(NamedTuple):
     """What lies inside A^+ (sum_i w_i J_i' M_i M_i' J_i + prior Lambda) A^+."""
 
-    mix: np.ndarray
+    noise_root: np.ndarray
     """M_i, (m, c, 1 or n), in units of the scaled outputs."""
-    prior: float
+    prior_scale: float
 
     @property
-    def plain(self):
+    def is_scalar(self):
         """Whether this is s^2 A^+, with M = s I and prior = s^2."""
-        m, c, n = self.mix.shape
-        root = np.sqrt(self.prior) * np.eye(m)[:, :, None]
-        return c == m and n == 1 and np.array_equal(self.mix, root)
+        m, c, n = self.noise_root.shape
+        root = np.sqrt(self.prior_scale) * np.eye(m)[:, :, None]
+        return c == m and n == 1 and np.array_equal(self.noise_root, root)
 
     def at(self, e, H):
         """Return itself: this noise does not depend on the rows."""
@@ -205,12 +207,12 @@ class Robust(NamedTuple):
     """Factor of e, (m,): sqrt(n / dof) for HC1, else 1."""
 
     @property
-    def plain(self):
+    def is_scalar(self):
         """Whether this is s^2 A^+: never."""
         return False
 
     @property
-    def prior(self):
+    def prior_scale(self):
         """Nothing is added to the rows."""
         return 0.0
 
@@ -245,6 +247,6 @@ def leave_one_out(e, H, cap=None, power=1.0):
     """
     h, V = eigen(H)
     room = 1.0 - (h if cap is None else np.minimum(h, cap))
-    alone = room <= ALONE
+    alone = room <= LEVERAGE_IS_ONE
     rotated = np.einsum("nkl,kn->nl", V, e) / np.where(alone, 1.0, room) ** power
     return np.where(alone.any(axis=1), np.inf, np.einsum("nkl,nl->kn", V, rotated))

@@ -233,7 +233,7 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
         s2, alpha = 0.3, 0.05
         expected = s2 * J @ np.linalg.solve(J.T @ J + alpha * np.eye(p), J.T)
         for route in (_information, _dual):
-            sums = route.reduce_rows(rows)
+            sums = route.reduce(rows)
             posterior = sums.penalise(Penalty(alpha, 0)).posterior(
                 meat_of(s2 * np.eye(1), s2)
             )

@@ -105,7 +105,7 @@ def test_routes_agree(hidden, m):
     e, w = rng.normal(size=(m, 40)), rng.integers(1, 3, 40).astype(float)
     rows = rows_with(case.network, case.X, e, w)
     found = [
-        maximise(*route.reduce_rows(rows).spectrum_parts(m), 40.0)
+        maximise(*route.reduce(rows).spectrum_parts(m), 40.0)
         for route in (_information, _dual)
     ]
     np.testing.assert_allclose(found[0][:2], found[1][:2], rtol=1e-8)

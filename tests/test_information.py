@@ -48,7 +48,7 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
     m = case.n_outputs
     n_free = network.n_intercepts if free == "intercepts" else m
     penalty = Penalty(1e-2, n_free)
-    information = route.reduce_rows(rows).penalise(penalty)
+    information = route.reduce(rows).penalise(penalty)
 
     J = dense(case)
     Lambda = penalty.apply(np.ones(J.shape[2]))
@@ -58,7 +58,7 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
     g -= Lambda * packed(network)
     step = information.step()
     close(J @ step, J @ (inverse @ g), 1e-7)
-    close(information.offset(step), g @ inverse @ g, 1e-7)
+    close(information.decrement(step), g @ inverse @ g, 1e-7)
 
     # Queries in the span: mixtures of training rows.
     query = _jacobian.factors(network, case.X[:7])
@@ -93,7 +93,7 @@ def test_routes_agree(case):
     for n_free in (case.network.n_intercepts, case.n_outputs):
         penalty = Penalty(1e-2, n_free)
         one, two = (
-            route.reduce_rows(rows).penalise(penalty) for route in ROUTES.values()
+            route.reduce(rows).penalise(penalty) for route in ROUTES.values()
         )
         close(leverage(one), leverage(two))
         assert one.span.basis.shape == two.span.basis.shape
@@ -118,7 +118,7 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
     outside = _jacobian.factors(network, np.array([[150.0 / W1[0, 0]]]))
     for route in ROUTES.values():
         rows = rows_of(case, network=network)
-        information = route.reduce_rows(rows).penalise(
+        information = route.reduce(rows).penalise(
             Penalty(0.1, network.n_intercepts)
         )
         posterior = information.posterior(meat_of(np.eye(1), 1.0))
@@ -129,7 +129,7 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
 
 def test_dual_refuses_a_penalty_that_cancels():
     case = Case("tanh", (20,))
-    sums = _dual.reduce_rows(rows_of(case))
+    sums = _dual.reduce(rows_of(case))
     mean = np.trace(sums.reduced) / len(sums.reduced)
     assert sums.cancels(Penalty(0.9e-9 * mean, 1))
     assert not sums.cancels(Penalty(1.1e-9 * mean, 1))
@@ -139,15 +139,15 @@ def test_reduction_does_not_depend_on_chunks(monkeypatch):
     from sklearn_nnci import _chunks
 
     case = Case("tanh", (4,), n_samples=200)
-    whole = _information.reduce_rows(rows_of(case)).reduced
+    whole = _information.reduce(rows_of(case)).reduced
     monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
-    parts = _information.reduce_rows(rows_of(case)).reduced
+    parts = _information.reduce(rows_of(case)).reduced
     np.testing.assert_allclose(parts.T @ parts, whole.T @ whole, atol=1e-10)
     monkeypatch.setattr(_dual, "TILE", 7)
-    small = _dual.reduce_rows(rows_of(case)).reduced
+    small = _dual.reduce(rows_of(case)).reduced
     monkeypatch.setattr(_dual, "TILE", 512)
     np.testing.assert_allclose(
-        small, _dual.reduce_rows(rows_of(case)).reduced, rtol=1e-13
+        small, _dual.reduce(rows_of(case)).reduced, rtol=1e-13
     )
 
 
@@ -163,7 +163,7 @@ def test_gram_matrix_takes_over_where_it_is_as_good(monkeypatch, hidden):
     query = _jacobian.factors(rows.network, rows.X[:50] * 1.5)
 
     def variance():
-        information = _information.reduce_rows(rows).penalise(penalty)
+        information = _information.reduce(rows).penalise(penalty)
         return information.posterior(meat_of(np.eye(1), 1.0)).variance(query)
 
     found = variance()
@@ -216,7 +216,7 @@ def used_gram(monkeypatch, rows):
         patched.setattr(
             _linalg.blas, "dsyrk", lambda *a, **k: calls.append(1) or dsyrk(*a, **k)
         )
-        _information.reduce_rows(rows)
+        _information.reduce(rows)
     return bool(calls)
 
 
@@ -270,7 +270,7 @@ def test_standard_errors_against_60_digits(strength):
 
     rows = rows_with(network, X, np.ones((1, 40)))
     penalty = Penalty(strength, network.n_intercepts)
-    information = _information.reduce_rows(rows).penalise(penalty)
+    information = _information.reduce(rows).penalise(penalty)
     se = np.sqrt(information.posterior(meat_of(np.eye(1), 1.0)).variance(F)[0])
 
     with mpmath.workdps(60):
@@ -386,7 +386,7 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     case = Case("tanh", (30,), n_features=2)
     rows = rows_of(case, weighted=False)
     penalty = Penalty(strength, case.network.n_intercepts)
-    information = _information.reduce_rows(rows).penalise(penalty)
+    information = _information.reduce(rows).penalise(penalty)
     h = leverage(information)[:, 0, 0]
     assert h.min() > 0.0 and h.max() < 1.0 + 1e-6
     J = dense(case)[:, 0]
@@ -465,7 +465,7 @@ def test_rank_of_a_network_is_that_of_an_svd(activation, hidden, n_outputs, kind
     rows = rows_with(network, case.X, case.rng.normal(size=(n_outputs, 400)))
     J = _jacobian.dense(rows.chunk().factors)
     J = J.reshape(len(J), -1).T
-    assert _information.reduce_rows(rows).rank() == np.linalg.matrix_rank(J)
+    assert _information.reduce(rows).rank() == np.linalg.matrix_rank(J)
     Z = null_directions(network)
     np.testing.assert_allclose(J @ Z.T, 0.0, atol=1e-13 * np.abs(J).max())
 
@@ -477,7 +477,7 @@ def test_rank_of_a_network_is_that_of_an_svd(activation, hidden, n_outputs, kind
 def test_null_space_is_certified_only_where_it_is_known(activation, kind, known):
     case = Case(activation, (5,), n_samples=400)
     network = broken(case.network, kind)
-    sums = _information.reduce_rows(rows_with(network, case.X, np.ones((1, 400))))
+    sums = _information.reduce(rows_with(network, case.X, np.ones((1, 400))))
     p, Z = network.n_parameters, null_directions(network)
     assert _linalg.null_space_is(Z, sums.J[:p], sums.n_rows) == known
     if activation == "relu":
@@ -493,7 +493,7 @@ def test_null_space_is_certified_only_where_it_is_known(activation, kind, known)
 def test_overflow_is_unbounded_and_only_where_it_is(route, size, prior, n_outputs):
     """Infinite on the diagonal, unknown beside it; other rows are as without these."""
     case = Case("relu", (40,), n_outputs, n_samples=20)
-    information = route.reduce_rows(rows_of(case)).penalise(Penalty(0.1, n_outputs))
+    information = route.reduce(rows_of(case)).penalise(Penalty(0.1, n_outputs))
     posterior = information.posterior(meat_of(np.eye(n_outputs), prior))
     X = case.X[:5].copy()
     X[1, 0], X[3] = size, -size

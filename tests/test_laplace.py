@@ -38,6 +38,6 @@ def test_full_ggn_posterior(hidden, n):
     rows = rows_with(case.network, case.X, np.zeros((1, n)))
     F = _jacobian.factors(case.network, case.X)
     for route in (_information, _dual):
-        information = route.reduce_rows(rows).penalise(Penalty(s**2 * delta, 0))
+        information = route.reduce(rows).penalise(Penalty(s**2 * delta, 0))
         v = information.posterior(meat_of(s**2 * np.eye(1), s**2)).variance(F)[0]
         np.testing.assert_allclose(v, expected, rtol=1e-10)

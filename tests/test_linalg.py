@@ -25,5 +25,5 @@ def test_what_is_outside_a_span_is_so_whatever_its_size(size):
         [9.0, 0.0, 0.0, 1.0], [9.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.5, 1e-3],
         [0.0, 1.0, 0.5, 1e-9], [9.0, 0.0, 0.0, 0.0],
     ]).T  # fmt: skip
-    lost = _linalg.lost(np.eye(2, 3), 1e-7, columns / 9.0 * size)
+    lost = _linalg.outside_span(np.eye(2, 3), 1e-7, columns / 9.0 * size)
     assert lost.tolist() == [True, False, True, False, False]

@@ -196,13 +196,13 @@ def test_worse_end_is_not_returned(monkeypatch):
 def test_parts_of_a_loss_belong_together(loss):
     y, f, g = 2.0, np.array([-1.0, 0.3, 1.5]), np.array([0.5, -2.0, 1.6])
     change = loss.value(y, g) - loss.value(y, f)
-    np.testing.assert_allclose(loss.change(y, f, g), change, rtol=1e-12)
+    np.testing.assert_allclose(loss.difference(y, f, g), change, rtol=1e-12)
     h = 1e-5
     slope = (loss.value(y, f + h) - loss.value(y, f - h)) / (2 * h)
-    np.testing.assert_allclose(-loss.pull(y, f), slope, rtol=1e-8)
-    bend = (loss.pull(y, f - h) - loss.pull(y, f + h)) / (2 * h)
+    np.testing.assert_allclose(-loss.negative_gradient(y, f), slope, rtol=1e-8)
+    bend = (loss.negative_gradient(y, f - h) - loss.negative_gradient(y, f + h)) / (2 * h)
     np.testing.assert_allclose(
-        bend, loss.curvature(y, f).ravel() * np.ones(3), rtol=1e-8
+        bend, loss.hessian(y, f).ravel() * np.ones(3), rtol=1e-8
     )
 
 
