@@ -76,18 +76,19 @@ def test_products_and_grams_equal_the_dense_ones(case):
     rng = np.random.default_rng(1)
     v, r = rng.normal(size=J.shape[2]), rng.normal(size=(m, n))
     tolerance = dict(rtol=1e-12, atol=1e-12)
-    Jv = _jacobian.times(F, _network.unpack(v, case.network))
+    Jv = _jacobian.jvp(F, _network.unpack(v, case.network))
     np.testing.assert_allclose(Jv, (J @ v).T, **tolerance)
     np.testing.assert_allclose(
-        _jacobian.adjoint(F, r), np.einsum("nkp,kn->p", J, r), **tolerance
+        _jacobian.vjp(F, r), np.einsum("nkp,kn->p", J, r), **tolerance
     )
     rows = J.transpose(1, 0, 2).reshape(m * n, -1)
     for n_free in (case.network.n_intercepts, m):
         penalised = rows[:, :-n_free]
         K = penalised @ penalised.T
-        np.testing.assert_allclose(_jacobian.kernel(F, F, n_free), K, **tolerance)
+        found = _jacobian.tangent_kernel(F, F, n_free)
+        np.testing.assert_allclose(found, K, **tolerance)
         blocks = np.einsum("knln->nkl", K.reshape(m, n, m, n))
-        diagonal = _jacobian.kernel_diagonal(F, n_free)
+        diagonal = _jacobian.tangent_kernel_diagonal(F, n_free)
         np.testing.assert_allclose(diagonal, blocks, **tolerance)
         free = _jacobian.intercept_columns(F, n_free)
         np.testing.assert_array_equal(free, rows[:, -n_free:].T)
