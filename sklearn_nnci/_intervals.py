@@ -344,7 +344,7 @@ class Prediction:
             outputs = range(np.shape(self.mean)[1])
             labels = [f"{label} y{k}" for label in labels for k in outputs]
         return {"": [f"{label}" for label in labels]} | {
-            name: numbers(np.ravel(column[:n]))
+            name: numbers(np.ravel(column[:n]), "#.4g")
             for name, column in columns.items()
             if not np.isnan(column).all()
         }

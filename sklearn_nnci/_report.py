@@ -141,10 +141,11 @@ def _diagonal(values):
     return np.diag(values) if np.ndim(values) == 2 else values
 
 
-def numbers(values):
+def numbers(values, form=".4g"):
     """Return an array of numbers, or of truth values, as strings."""
-    show = "{}" if values.dtype == bool else "{:.4g}"
-    return [show.format(value) for value in values]
+    if values.dtype == bool:
+        return [str(value) for value in values]
+    return [f"{value:{form}}".removesuffix(".") for value in values]
 
 
 def html_table(head, rows):

@@ -12,21 +12,60 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))]
 
 
+# A number, in words or alone: a last digit may depend on the machine.
+NUMBER = r"-?\d[\d,]*\.?\d*(?:e[+-]\d+)?"
+
+
 def blocks(page):
-    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    """Return each block of code, and the output shown right below it, or ""."""
+    text, fence = page.read_text("utf-8"), r"^```{}\n(.*?)^```$"
+    pattern = fence.format("python") + r"(?:\n+" + fence.format("text") + ")?"
+    return re.findall(pattern, text, re.M | re.S)
 
 
 def test_there_are_blocks():
-    assert len(blocks(ROOT / "README.md")) >= 3
+    found = blocks(ROOT / "README.md")
+    assert len(found) >= 3
+    assert "unseen patients" in found[0][1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_runs(page):
-    if re.search(r"^(import|from) dask", "\n".join(blocks(page)), re.M):
+def test_code_runs_and_prints_what_is_shown(page, capsys):
+    found = blocks(page)
+    if re.search(r"^(import|from) dask", "\n".join(code for code, _ in found), re.M):
         pytest.importorskip("distributed")
+    assert len(found) == page.read_text("utf-8").count("```python\n")
     namespace = {"__name__": "documentation"}
-    for block in blocks(page):
-        exec(compile(block, str(page), "exec"), namespace)
+    for code, shown in found:
+        capsys.readouterr()
+        exec(compile(code, str(page), "exec"), namespace)
+        if shown:
+            assert_same_text(capsys.readouterr().out, shown)
+
+
+def assert_same_text(printed, shown):
+    """Compare line by line: words alike, numbers to one percent."""
+    printed, shown = printed.strip().split("\n"), shown.strip().split("\n")
+    assert len(printed) == len(shown)
+    for one, two in zip(printed, shown, strict=True):
+        words = (re.sub(NUMBER, "0", line).split() for line in (one, two))
+        assert next(words) == next(words)
+        values = [float(v.replace(",", "")) for v in re.findall(NUMBER, one)]
+        expected = [float(v.replace(",", "")) for v in re.findall(NUMBER, two)]
+        assert values == pytest.approx(expected, rel=0.01), one
+
+
+def test_shown_output_is_compared():
+    assert_same_text("mean 1.001, 3,000 of a\n", "mean 1.002,  3,001 of a")
+    for other in ("mean 1.2", "main 1.0", "mean 1.0\n2", "mean", "mean -1.0"):
+        with pytest.raises(AssertionError):
+            assert_same_text("mean 1.0", other)
+
+
+def test_the_readme_fits_nothing_on_test_rows():
+    code = "\n".join(code for code, _ in blocks(ROOT / "README.md"))
+    for call in re.findall(r"(?:fit\w*|from_estimator)\([^)]*\)", code):
+        assert "test" not in call, call
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
