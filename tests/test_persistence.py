@@ -5,6 +5,7 @@ import io
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -13,6 +14,7 @@ import skops.io
 from cases import CONVERGED, sine_data
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -218,3 +220,93 @@ def test_sparse_rows_are_kept_as_plain_arrays(tmp_path):
     np.testing.assert_array_equal(
         other.predict(X, return_ci=True)[1], net.predict(X, return_ci=True)[1]
     )
+
+
+# -------------------------------------------------------------- files of other versions
+
+SAVED = Path(__file__).parent / "saved"  # by version 0.1.0, before the state changed
+
+
+def load(path):
+    """The network of a file, and the classes of the warnings that loading it raises."""
+    if path.suffix != ".skops" and np.lib.NumpyVersion(np.__version__) < "2.0.0":
+        pytest.skip("NumPy 1 does not read pickles of NumPy 2.")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if path.suffix == ".skops":
+            trusted = skops.io.get_untrusted_types(file=path)
+            net = skops.io.load(path, trusted=trusted)
+        else:
+            net = joblib.load(path)  # which reads pickles too
+    return net, {w.category for w in caught}
+
+
+@pytest.fixture(
+    params=sorted(set(SAVED.iterdir()) - {SAVED / "rows.npz"}),
+    ids=lambda path: path.name,
+)
+def saved(request):
+    with np.load(SAVED / "rows.npz") as rows:
+        mean = rows[request.param.stem]
+        return *load(request.param), rows["X"], rows["y"], mean
+
+
+def test_there_are_saved_files():
+    assert {path.suffix for path in SAVED.iterdir()} == {
+        ".skops", ".pkl", ".joblib", ".npz"
+    }  # fmt: skip
+
+
+def test_a_network_saved_before_predicts_as_then_and_says_what_brings_intervals_back(
+    saved,
+):
+    net, kinds, X, y, mean = saved
+    assert exceptions.VersionMismatchWarning in kinds
+    np.testing.assert_allclose(net.predict(X), mean, rtol=1e-12)
+    for ask in (
+        *(
+            lambda flag=flag: net.predict(X, **{flag: True})
+            for flag in ("return_ci", "return_pi", "return_std", "return_cov")
+        ),
+        lambda: net.get_prediction(X),
+        lambda: net.inference_,
+        lambda: net.diagnostics(),
+        lambda: net.summary(),
+        lambda: net.parameter_covariance(),
+    ):
+        with pytest.raises(NotFittedError, match=r"another version.*fit_inference"):
+            ask()
+    assert not hasattr(net, "inference_")
+    assert np.isfinite(net.fit_inference(X, y).predict(X, return_ci=True)[1]).all()
+    now = MLPRegressorCI(**net.get_params()).fit(X, y)
+    now.coefs_, now.intercepts_ = net.coefs_, net.intercepts_
+    np.testing.assert_array_equal(
+        net.predict(X, return_pi=True)[1],
+        now.fit_inference(X, y).predict(X, return_pi=True)[1],
+    )
+    assert net.loo_score(X, y) == now.loo_score(X, y)
+
+
+def test_what_does_not_need_its_inference_is_there(saved):
+    net, _, X, y, _ = saved
+    assert np.isfinite(net.influence(X, y).leverage).all()
+    assert net.loo_score(X, y) < 1.0
+    assert net.jacobian(X).shape == (len(X), len(net.parameter_names()))
+    if net.n_restarts:
+        assert (net.between_start_std(X) >= 0.0).all()
+        assert net.start_objectives_.shape == (3,)
+        assert net.polish_.reason == "gradient vanished"
+    else:
+        for name in ("start_objectives_", "polish_"):
+            with pytest.raises(AttributeError, match=r"n_restarts|polish=True"):
+                getattr(net, name)
+    again = pickle.loads(pickle.dumps(net))
+    with pytest.raises(NotFittedError, match=r"another version.*fit_inference"):
+        again.predict(X, return_ci=True)
+
+
+def test_it_trains_on_as_if_it_were_new(saved):
+    net, _, X, y, _ = saved
+    assert np.isfinite(net.fit(X, y).predict(X, return_ci=True)[1]).all()
+    with pytest.raises(ValueError, match="alpha"):
+        net.set_params(alpha=3.0).predict(X, return_ci=True)
