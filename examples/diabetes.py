@@ -48,8 +48,9 @@ def cross_validate(X, y, n_units):
     y_pred, ci, pi = np.empty_like(y), np.empty((len(y), 2)), np.empty((len(y), 2))
     for train, test in KFold(10, shuffle=True, random_state=0).split(X):
         model = make_model(n_units).fit(X[train], y[train])
-        y_pred[test], ci[test] = model.predict(X[test], return_ci=True)
-        _, pi[test] = model.predict(X[test], return_pi=True)
+        unseen = model.get_prediction(X[test])
+        y_pred[test], ci[test] = unseen.mean, unseen.conf_int(LEVEL)
+        pi[test] = unseen.conf_int(LEVEL, obs=True)
     return y_pred, ci, pi
 
 
@@ -66,7 +67,7 @@ def print_table(y, y_pred, ci, pi, n_rows=8):
         f"\n10-fold cross-validation: {inside.mean():.1%} (s.e. {error:.1%}) of the "
         f"observations lie in their {LEVEL:.0%} prediction interval,\n"
         f"mean width {np.diff(pi).mean():.0f}; their spread (s.d.) is {y.std():.0f}. "
-        f"The mean of y is known to +- {np.diff(ci).mean() / 2:.0f} on average."
+        f"A patient's mean is known to +- {np.diff(ci).mean() / 2:.0f} on average."
     )
 
 
@@ -74,8 +75,8 @@ def draw_curve(axes, bmi, y):
     """Draw progression against body mass index, one feature, so that all is visible."""
     model = make_model(3).fit(bmi[:, None], y)
     grid = np.linspace(bmi.min() - 2, bmi.max() + 2, 300)
-    mean, ci = model.predict(grid[:, None], return_ci=True)
-    _, pi = model.predict(grid[:, None], return_pi=True)
+    curve = model.get_prediction(grid[:, None])
+    ci, pi = curve.conf_int(LEVEL), curve.conf_int(LEVEL, obs=True)
     axes.scatter(bmi, y, s=9, color=GREY, alpha=0.45, lw=0, label="patients")
     axes.fill_between(
         grid, *pi.T, color=ORANGE, alpha=0.15, lw=0, label="95 % of a new observation"
@@ -83,7 +84,7 @@ def draw_curve(axes, bmi, y):
     axes.fill_between(
         grid, *ci.T, color=BLUE, alpha=0.35, lw=0, label="95 % of the mean"
     )
-    axes.plot(grid, mean, color=BLUE, lw=1.8, label="network")
+    axes.plot(grid, curve.mean, color=BLUE, lw=1.8, label="network")
     axes.set(
         xlabel="body mass index (kg / m²)",
         ylabel="disease progression after one year (score)",
