@@ -161,8 +161,10 @@ class StatisticsMixin(StartsMixin):
         -------
         score : float
             1 - PRESS / TSS, as ``score`` averaged over outputs; -inf if a row is
-            fitted by itself alone. By one-step leave-one-out residuals, within some
-            ten percent of true refits while leverages stay below 0.8.
+            fitted by itself alone. By one-step leave-one-out residuals, in mean square
+            within some ten percent of those of true refits at a minimum, while
+            leverages stay below 0.8; up to a third too large after unfinished training,
+            and up to twice where there are more parameters than rows.
 
         Raises
         ------
