@@ -30,7 +30,7 @@ from timing import (
     versions,
 )
 
-from sklearn_nnci import _jacobian
+from sklearn_nnci._network import jacobian
 
 try:
     import numdifftools
@@ -111,7 +111,7 @@ def measured(p, r, quick):
     network = est._network()  # internals
 
     def analytic():
-        return _jacobian.dense(_jacobian.factors(network, X)).T[:, 0]
+        return jacobian.dense(jacobian.factors(network, X)).T[:, 0]
 
     methods = {
         "analytic": (partial(timed, analytic), 15),

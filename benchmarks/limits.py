@@ -23,7 +23,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import scale
 from timing import Figure, fitted, main, race, ratios
 
-from sklearn_nnci import MLPRegressorCI, _information, _jacobian
+from sklearn_nnci import MLPRegressorCI
+from sklearn_nnci._linearized import primal
+from sklearn_nnci._network import jacobian as jacobians
 
 TEXT = """\
 # Limits of speed
@@ -45,14 +47,14 @@ def jacobian(quick):
         J = est.jacobian(X)
         network = est._network()  # internals: the kernel alone
         Jt = np.empty((p, 1, len(X)))
-        factors = _jacobian.factors(network, X)
+        factors = jacobians.factors(network, X)
         seconds = race(
             3 if quick else 31,
             public=partial(est.jacobian, X),
-            kernel=lambda network=network, X=X, Jt=Jt: _jacobian.dense(
-                _jacobian.factors(network, X), out=Jt
+            kernel=lambda network=network, X=X, Jt=Jt: jacobians.dense(
+                jacobians.factors(network, X), out=Jt
             ),
-            products=partial(_jacobian.dense, factors, out=Jt),
+            products=partial(jacobians.dense, factors, out=Jt),
             constant=partial(Jt.fill, 1.0),
             copy=partial(np.copyto, J.copy("K"), J),
         )
@@ -98,11 +100,11 @@ def variance(quick):
         est, *_ = fitted(p, n_rows=4000, covariance="bayesian")
         X = np.random.default_rng(1).standard_normal((2048, est.n_features_in_))
         state, network = est._with_inference()  # internals: the variance alone
-        posterior = _information.restore(network, state["posterior"])
+        posterior = primal.restore(network, state["posterior"])
         seconds = race(
             3 if quick else 11,
             variance=lambda X=X, network=network, posterior=posterior: [
-                posterior.variance(F) for _, F in _jacobian.stream(network, X)
+                posterior.variance(F) for _, F in jacobians.stream(network, X)
             ],
             product=matrix_product(),
         )

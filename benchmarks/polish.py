@@ -22,10 +22,10 @@ import numpy as np
 from sklearn.datasets import make_friedman1
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci._fits import factorise, reduce_within_memory
-from sklearn_nnci._network import Network
-from sklearn_nnci._polish import METHODS, MOST_PARAMETERS, polish
-from sklearn_nnci._rows import Penalty, Rows
+from sklearn_nnci._linearized.route import factorise, reduce_within_memory
+from sklearn_nnci._linearized.training_rows import Penalty, Rows
+from sklearn_nnci._network.perceptron import Network
+from sklearn_nnci._training.polish import METHODS, MOST_PARAMETERS, polish
 
 RESULTS = Path(__file__).parent / "results" / "polish.md"
 STARTS = 5

@@ -19,8 +19,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import _polish
-from sklearn_nnci._training import linear_predictor
+from sklearn_nnci._network.perceptron import linear_predictor
+from sklearn_nnci._training import polish
 
 NORMAL = stats.norm.isf((1.0 - LEVEL) / 2.0)
 REFITS, MOST_STEPS = 40, 50
@@ -48,8 +48,8 @@ def bootstrap(sample, net, pairs):
     rows = net.influence(sample.X, sample.y)
     e = (sample.y - fitted) / np.sqrt(1.0 - np.minimum(rows.leverage, 0.9))
     e, w, y, X = e - e.mean(), np.ones(n), sample.y, sample.X
-    limits = dict(_polish.MAX_ITERATIONS)
-    _polish.MAX_ITERATIONS["levenberg-marquardt"] = MOST_STEPS
+    limits = dict(polish.MAX_ITERATIONS)
+    polish.MAX_ITERATIONS["levenberg-marquardt"] = MOST_STEPS
     for _ in range(REFITS):
         drawn = rng.integers(n, size=n)
         if pairs:
@@ -59,9 +59,9 @@ def bootstrap(sample, net, pairs):
             )
         else:
             y = fitted + e[drawn]
-        refit = _polish.polish(network, X, y[:, None], w, net.alpha)[0]
+        refit = polish.polish(network, X, y[:, None], w, net.alpha)[0]
         refits.append(linear_predictor(refit, sample.T)[0])
-    _polish.MAX_ITERATIONS.update(limits)
+    polish.MAX_ITERATIONS.update(limits)
     mean, dof = net.predict(sample.T), net.inference_.dof
     noise = np.sum((sample.y - fitted) ** 2) / dof
     quantile = stats.t.isf((1.0 - LEVEL) / 2.0, dof)

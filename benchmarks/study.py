@@ -36,8 +36,7 @@ from study_tables import write
 from threadpoolctl import threadpool_limits
 
 from sklearn_nnci import MLPRegressorCI
-from sklearn_nnci._network import unpack
-from sklearn_nnci._training import linear_predictor
+from sklearn_nnci._network.perceptron import linear_predictor, unpack
 from sklearn_nnci.exceptions import NotAtMinimumWarning
 
 

@@ -1,7 +1,7 @@
 """Confidence and prediction intervals for scikit-learn's MLPRegressor."""
 
 from sklearn_nnci import exceptions, metrics
-from sklearn_nnci._intervals import Prediction
+from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci._target import TransformedTargetRegressorCI
 from sklearn_nnci._version import __version__

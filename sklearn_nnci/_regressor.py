@@ -1,22 +1,44 @@
-"""`MLPRegressorCI`: scikit-learn's MLPRegressor that knows how sure it is."""
+"""`MLPRegressorCI`: scikit-learn's MLPRegressor that knows how sure it is.
 
+Only estimators read and set attributes: what they call are functions of arrays and
+records, in the folders below.
+"""
+
+import copy
 from numbers import Integral, Real
 
 import numpy as np
+import sklearn
 from scipy.linalg import LinAlgError
+from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_nnci import _network, _training, exceptions
-from sklearn_nnci._covariance import ROBUST
-from sklearn_nnci._inference import NOISES
-from sklearn_nnci._statistics import StatisticsMixin
+from sklearn_nnci import _lazy, exceptions
+from sklearn_nnci._inference import diagnostics, queries, standard_errors
+from sklearn_nnci._inference.advice import Fitted
+from sklearn_nnci._inference.formulas import FORMULAS
+from sklearn_nnci._inference.infer import infer
+from sklearn_nnci._inference.noise import NOISES
+from sklearn_nnci._inference.report import Report
+from sklearn_nnci._linearized import partitions
+from sklearn_nnci._linearized.training_rows import target, weights
+from sklearn_nnci._network import losses, perceptron
+from sklearn_nnci._prediction import Prediction, check_levels, check_simultaneous
+from sklearn_nnci._report_methods import ReportMethods
+from sklearn_nnci._training import early_stopping, polish, remembered, restarts
+from sklearn_nnci._training.problem import (
+    Problem,
+    penalty_of,
+    problem,
+    warn_held_out,
+)
+from sklearn_nnci._training.remembered import Remembered
+from sklearn_nnci._version import __version__
 from sklearn_nnci._warn import warn
 
-COVARIANCES = {
-    "auto", "least_squares", "bayesian", "frequentist", "evidence", *ROBUST
-}  # fmt: skip
+OWN_PARAMETERS = ("covariance", "noise")
 # What leaves a fitted network without intervals.
 FAILURES = (ValueError, LinAlgError, MemoryError)
 # scikit-learn's constraint classes have no public name; the parent's own
@@ -25,7 +47,7 @@ StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
 Interval = type(MLPRegressor._parameter_constraints["learning_rate_init"][0])
 
 
-class MLPRegressorCI(StatisticsMixin, MLPRegressor):
+class MLPRegressorCI(ReportMethods, MLPRegressor):
     """Multi-layer perceptron regressor with confidence and prediction intervals.
 
     Trains and predicts exactly as :class:`sklearn.neural_network.MLPRegressor`, of
@@ -168,8 +190,8 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         **MLPRegressor._parameter_constraints,
-        "covariance": [StrOptions(COVARIANCES), None],
-        "noise": [StrOptions(NOISES), Interval(Real, 0, np.inf, closed="neither")],
+        "covariance": [StrOptions({"auto", *FORMULAS}), None],
+        "noise": [StrOptions(set(NOISES)), Interval(Real, 0, np.inf, closed="neither")],
         "polish": ["boolean"],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [
@@ -264,28 +286,34 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
             The fitted estimator.
         """
         self._check_own()
-        self._forget_training()
+        self._forget()
         self._without_inference("The last call of fit did not finish.")
-        with self._convergence_deferred():
-            self._train(X, y, sample_weight)
-            try:
-                if self.polish:
-                    self._polish_weights(*self._data(X, y), sample_weight)
-                if self.n_restarts:
-                    self._start_again(X, y, sample_weight)
-            except FAILURES as error:
-                return self._failed(error)
+        failure = self._train(X, y, sample_weight)
+        if failure:
+            return self._failed(failure)
         if self.covariance is None:
             self._without_inference("covariance=None skipped the inference at fit.")
             return self
         try:
-            X, y = self._data(X, y)
-            self._infer_rows(*self._problem(X, y, sample_weight))
+            self._infer(self._problem(*self._data(X, y), sample_weight))
         except FAILURES as error:
             return self._failed(error)
         return self
 
     def _train(self, X, y, sample_weight):
+        """Train as the parent does, and beyond if asked; return what prevented that."""
+        with restarts.convergence_deferred(self.polish) as told:
+            self._train_once(X, y, sample_weight)
+            try:
+                if self.polish:
+                    told["reached"] = self._polish(X, y, sample_weight)
+                if self.n_restarts:
+                    self._start_again(X, y, sample_weight)
+            except FAILURES as error:
+                return error
+        return None
+
+    def _train_once(self, X, y, sample_weight):
         """Train as the parent does, and remember how, even if that fails midway."""
         before = list(vars(self).get("coefs_", ()))
         try:
@@ -294,9 +322,50 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
             state = self.__dict__.pop("_random_state_at_split", None)
             now = vars(self).get("coefs_", ())
             if list(map(id, before)) != list(map(id, now)):
-                self._remember(None)
-        rows = state and _training.replay_split(state, self.validation_fraction, len(y))
-        self._remember(_training.target(y), rows)
+                self._remember()
+        fraction = self.validation_fraction
+        rows = state and early_stopping.replay_split(state, fraction, len(y))
+        self._remember(target(y), rows)
+
+    def _polish(self, X, y, sample_weight):
+        """Move the weights to the minimum nearby; return whether that was reached."""
+        X, y = self._data(X, y)
+        found = self._problem(X, y, sample_weight)
+        if polish.refused(found.rows):
+            return False
+        arrays = found.rows.arrays()
+        network, record = polish.polish(
+            found.rows.network, *arrays, found.strength, loss=found.rows.loss
+        )
+        self.coefs_, self.intercepts_ = map(list, (network.coefs, network.intercepts))
+        self._polished = record._asdict()
+        if found.held_out is not None:
+            # The score that early stopping reached no longer tells its split.
+            mean = losses.predicted_mean(network, X, found.rows.loss)
+            w, rows = weights(sample_weight, X), found.held_out.index
+            self._split_score = early_stopping.held_out_score(y, mean, w, rows)
+        # The moments of adam and sgd belong to the weights that were left.
+        self.__dict__.pop("_optimizer", None)
+        return record.reason == "gradient vanished"
+
+    def _start_again(self, X, y, sample_weight):
+        """Train from further starts; keep the lowest penalised objective."""
+        others = restarts.other_starts(self, self.n_restarts, X, y, sample_weight)
+        if not others:
+            return
+        X, y = self._data(X, y)
+        networks = [self._network()] + [
+            self._network(fitted["coefs_"], fitted["intercepts_"]) for fitted in others
+        ]
+        strength = penalty_of(self._training(), len(y))
+        w = weights(sample_weight, X)
+        objectives = restarts.objectives_of(networks, X, y, w, strength, self.loss)
+        best = int(np.nanargmin(objectives))
+        if best > 0:
+            self._forget()
+            vars(self).update(others[best - 1])
+        theta = [perceptron.pack(net.coefs, net.intercepts) for net in networks]
+        self._starts = {"objectives": objectives, "parameters": np.array(theta)}
 
     def _failed(self, error):
         """Go on without inference, and say why."""
@@ -308,8 +377,8 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
     @staticmethod
     def _data(X, y):
         """Return what the parent has validated in float64, y as (n, m)."""
-        X = check_array(X, accept_sparse="csr", dtype=_network.FLOATS)
-        return X, _training.target(y)
+        X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
+        return X, target(y)
 
     @available_if(lambda self: hasattr(super(), "partial_fit"))
     def partial_fit(self, X, y, sample_weight=None):
@@ -334,8 +403,8 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
         finally:
             self.__dict__.pop("_random_state_at_split", None)
         self._without_inference("partial_fit changed the weights.")
-        self._forget_training()
-        self._remember(None)
+        self._forget()
+        self._remember()
         return self
 
     def _fit_stochastic(self, *args, **kwargs):
@@ -344,3 +413,474 @@ class MLPRegressorCI(StatisticsMixin, MLPRegressor):
         if self.early_stopping:
             self._random_state_at_split = self._random_state.get_state()
         return super()._fit_stochastic(*args, **kwargs)
+
+    def fit_inference(self, X, y, sample_weight=None):
+        """Compute the inference anew, at the current weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dask array} of shape (n_samples, n_features)
+            The rows that the network was trained on, after `partial_fit` for example
+            those of all calls. With ``early_stopping=True`` and an integer
+            `random_state`, the data given to `fit`: the rows it held out are recovered.
+            They are read in chunks, and may lie on disk (`numpy.memmap`). The
+            partitions of a dask array are reduced where they lie.
+        y : {array-like, dask array} of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : MLPRegressorCI
+            The estimator, its inference replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted.
+        ValueError
+            If the inference cannot be done, or if parameters of training, such as
+            `alpha`, were set after it; the estimator is unchanged.
+
+        Warns
+        -----
+        InferenceWarning
+            As `fit`, and where y lies far from that of the fit.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        self._check_own()
+        if self.covariance is None:
+            raise ValueError(
+                "covariance=None has no inference. Try set_params(covariance='auto')."
+            )
+        if partitions.is_dask(X):
+            self._infer(self._partitioned(X, y, sample_weight))
+            return self
+        X, y = self._checked_data(X, y)
+        self._infer(self._problem(X, y, sample_weight))
+        remembered.warn_of_units(self._training(), y)
+        return self
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, sample_weight=None, **own_parameters):
+        """Return intervals for a network that was trained earlier.
+
+        Parameters
+        ----------
+        estimator : MLPRegressor
+            A fitted network, which may be an `MLPRegressorCI`; it is copied, not
+            changed.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows it was trained on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        **own_parameters : dict
+            `covariance` and `noise`.
+
+        Returns
+        -------
+        copy : MLPRegressorCI
+            The same network with its inference.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is not an MLPRegressor or predicts in a way of its own, or
+            if a parameter is not an own one.
+        NotFittedError
+            If it is not fitted.
+        """
+        if not isinstance(estimator, MLPRegressor):
+            raise TypeError(
+                "estimator must be a fitted MLPRegressor, got "
+                f"{type(estimator).__name__}. For a pipeline, pass its last step and "
+                "the X that step sees."
+            )
+        if type(estimator).predict not in (MLPRegressor.predict, cls.predict):
+            raise TypeError(
+                f"{type(estimator).__name__} has a predict of its own, which intervals "
+                "of the network inside would not be about. Try an MLPRegressor."
+            )
+        unknown = sorted(set(own_parameters) - set(OWN_PARAMETERS))
+        if unknown:
+            raise TypeError(
+                f"from_estimator takes {' and '.join(OWN_PARAMETERS)}, got {unknown}. "
+                "The other parameters are those of the estimator."
+            )
+        check_is_fitted(estimator)
+        new = cls()
+        vars(new).update(copy.deepcopy(vars(estimator)))
+        return new.set_params(**own_parameters).fit_inference(X, y, sample_weight)
+
+    def predict(
+        self,
+        X,
+        *,
+        return_ci=False,
+        return_pi=False,
+        return_std=False,
+        return_cov=False,
+        confidence_level=0.95,
+        simultaneous=None,
+    ):
+        """Predict, and on request say how sure.
+
+        At most one of the flags may be set. With none, this is the parent's
+        ``predict``, bit for bit, and costs what that costs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dask array} of shape (n_samples, n_features)
+            Query rows. Of a dask array, partitions are predicted one by one, and what
+            is returned is lazy; `return_cov` and `simultaneous` need an array.
+        return_ci : bool, default=False
+            Return the confidence interval of the regression mean: it says where the
+            curve is, and shrinks as data are added.
+        return_pi : bool, default=False
+            Return the prediction interval of a new observation: noise included.
+        return_std : bool, default=False
+            Return the standard deviation of a new observation, noise included, as
+            :class:`~sklearn.linear_model.BayesianRidge` does.
+        return_cov : bool, default=False
+            Return the covariance of the regression mean between the rows of X.
+        confidence_level : float or array-like of float, default=0.95
+            In the open interval (0, 1): 0.95, not 95.
+        simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
+            With `return_ci`: all intervals of this call hold together; see
+            `Prediction.conf_int`. With `return_pi`: None or ``'bonferroni'``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in units of y.
+        interval : ndarray of shape ``y.shape + (2,) + np.shape(confidence_level)``
+            Lower and upper bounds, with `return_ci` or `return_pi`; (-inf, inf) where
+            the data do not bound the prediction.
+        std : ndarray of shape ``y.shape``
+            With `return_std`.
+        cov : ndarray of shape ``y.shape + y.shape``
+            With `return_cov`.
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted, or has no inference at its weights.
+        ValueError
+            If several flags are set, a level is not in (0, 1), inference failed, or
+            parameters of training, such as `alpha`, were set after it.
+
+        Warns
+        -----
+        OutsideSpanWarning
+            If rows depend on parameters that no training row determines.
+        ExtrapolationWarning
+            If a single row, or more rows than chance explains, lie where the training
+            rows say nothing; `get_prediction` tells which.
+        StaleParametersWarning
+            If `covariance` or `noise` were set after the inference.
+        """
+        flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
+                     return_cov=return_cov)  # fmt: skip
+        asked = [name for name, flag in flags.items() if flag]
+        if len(asked) > 1:
+            raise ValueError(
+                f"{' and '.join(asked)} cannot be combined. Try one call for each, or "
+                "get_prediction(X), which has them all."
+            )
+        if partitions.is_dask(X):
+            return self._predict_lazily(X, asked, confidence_level, simultaneous)
+        levels = check_levels(confidence_level)
+        check_simultaneous(simultaneous)
+        if not asked:
+            return super().predict(X)
+        if return_std:
+            self._check_observations()
+        prediction = self.get_prediction(X)
+        if return_cov:
+            return prediction.mean, prediction.covariance()
+        if return_std:
+            return prediction.mean, prediction.se_obs
+        interval = prediction.conf_int(
+            levels, obs=bool(return_pi), simultaneous=simultaneous
+        )
+        return prediction.mean, interval
+
+    def _predict_lazily(self, X, asked, confidence_level, simultaneous):
+        """Return `predict` of a dask array, partition by partition."""
+        if simultaneous is not None or "return_cov" in asked:
+            raise ValueError(
+                "simultaneous and return_cov relate all rows of a call to each other, "
+                "and partitions are predicted one by one. Try them on an array."
+            )
+        levels = check_levels(confidence_level)
+        flags = dict.fromkeys(asked, True) | (
+            dict(confidence_level=levels.tolist()) if asked else {}
+        )
+        check_is_fitted(self)
+        if asked:
+            self._with_inference()
+        shape = () if self.n_outputs_ == 1 else (self.n_outputs_,)
+        return _lazy.predict(self, X, shape, flags)
+
+    def get_prediction(self, X):
+        """Return predictions with their standard errors, intervals and a table.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows; the index of a DataFrame is kept.
+
+        Returns
+        -------
+        prediction : Prediction
+            With ``mean``, ``se_mean``, ``se_obs``, ``dof``, ``conf_int()`` and
+            ``to_frame()``.
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted, or has no inference at its weights.
+        ValueError
+            If inference failed at fit.
+        """
+        state, network = self._with_inference()
+        now = {name: getattr(self, name) for name in OWN_PARAMETERS}
+        queries.warn_stale(state["asked"], now)
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = super().predict(X)  # checks X, which has but to be converted
+        rows = check_array(
+            X, accept_sparse="csr", dtype=perceptron.FLOATS, ensure_all_finite=False
+        )
+        found = queries.answer(state, network, self._training().loss, y, rows)
+        return Prediction(**found, index=X.index if hasattr(X, "iloc") else None)
+
+    @property
+    def polish_(self):
+        """What the polish did: iterations, objective, gradient, reason; a record."""
+        check_is_fitted(self)
+        if "_polished" not in vars(self):
+            raise AttributeError("polish_ is there after fit with polish=True only.")
+        report = getattr(self, "_inference", {}).get("report", {})
+        offset = report.get("relative_offset", np.nan)
+        return polish.Polish(**{**self._polished, "relative_offset": offset})
+
+    @property
+    def start_objectives_(self):
+        """Objective of each start, (n_restarts + 1,), the parent's own first."""
+        check_is_fitted(self)
+        if "_starts" not in vars(self):
+            raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
+        return self._starts["objectives"]
+
+    def between_start_std(self, X):
+        """Return the spread of the predictions between starts.
+
+        Intervals of one fit do not contain it: where it is large beside them, the
+        objective has several good minima, and the intervals are too narrow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Standard deviation over the starts of fit, in units of y.
+
+        Raises
+        ------
+        AttributeError
+            If there was one start only.
+        """
+        self.start_objectives_  # noqa: B018 - raises if there is none
+        like, loss = self._network(), self._training().loss
+        X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
+        predictions = [
+            losses.predicted_mean(perceptron.unpack(theta, like), X, loss)
+            for theta in self._starts["parameters"]
+        ]
+        std = np.std(predictions, axis=0, ddof=1)
+        return std[:, 0] if self.n_outputs_ == 1 else std
+
+    @property
+    def inference_(self):
+        """What inference found, a `Report`."""
+        return Report(**self._with_inference()[0]["report"])
+
+    # ------------------------------------------------------------- what is remembered
+
+    def _remember(self, y=None, held_out=None):
+        """Keep what inference needs to know of the training that just ended."""
+        link = getattr(self, "out_activation_", "identity")
+        seen = remembered.remember(self.get_params(deep=False), link, y, held_out)
+        self._trained = seen._asdict()
+
+    def _training(self):
+        """Return what is known of the training; of the parent's, what can be told."""
+        if "_trained" in vars(self):
+            return Remembered(**self._trained)
+        link = getattr(self, "out_activation_", "identity")
+        best = getattr(self, "best_validation_score_", None)
+        return remembered.deduce(self.get_params(deep=False), link, best)
+
+    def _checked_training(self):
+        """Return the same, if parameters still say so."""
+        seen = self._training()
+        remembered.check(seen, self.get_params(deep=False))
+        return seen
+
+    def _forget(self):
+        for name in ("_polished", "_starts", "_split_score"):
+            self.__dict__.pop(name, None)
+
+    def _network(self, coefs=None, intercepts=None):
+        """Return the fitted weights, or those given, if they fit together."""
+        trained = self._training().activation
+        if trained != self.activation:
+            raise ValueError(
+                f"activation={self.activation!r}, but the network was trained with "
+                f"{trained!r}. Set it back, or fit again."
+            )
+        return perceptron.checked_network(
+            self.coefs_ if coefs is None else coefs,
+            self.intercepts_ if intercepts is None else intercepts,
+            trained,
+            self.n_features_in_,
+            self.n_outputs_,
+            self.n_layers_ - 1,
+        )
+
+    # -------------------------------------------------------------- what is inferred
+
+    def _check_own(self):
+        """Refuse numbers that are truth values."""
+        if isinstance(self.noise, (bool, np.bool_)):
+            raise ValueError(
+                f"noise must be a positive variance or one of {sorted(NOISES)}, got "
+                f"{self.noise!r}. Try noise='auto'."
+            )
+        for name in ("n_restarts", "n_jobs"):
+            if isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(
+                    f"{name} must be an integer, got {getattr(self, name)!r}. Try "
+                    f"{name}=1."
+                )
+
+    def _check_observations(self):
+        """Refuse what is asked of an observation where only the mean has intervals."""
+        loss = self._training().loss
+        if not losses.LOSSES[loss].linear:
+            raise ValueError(
+                f"loss={loss!r} has no prediction intervals of a new observation. Try "
+                "return_ci=True, the interval of the mean."
+            )
+
+    def _checked_data(self, X, y):
+        """Return X and y (n, m), if they fit the network."""
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=perceptron.FLOATS,
+            multi_output=True, y_numeric=True, reset=False,
+        )  # fmt: skip
+        y = target(y)
+        if y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the network has {self.n_outputs_}."
+            )
+        return X, y
+
+    def _problem(self, X, y, sample_weight):
+        """Return the `Problem` of validated X and y (n, m)."""
+        seen, network = self._checked_training(), self._network()
+        reached = getattr(self, "best_validation_score_", None)
+        candidates = None
+        if isinstance(self.random_state, Integral) and not self.warm_start:
+            seed, fraction = self.random_state, self.validation_fraction
+            if seen.stopped_early and seen.held_out is None:
+                candidates = early_stopping.split_by_seed(
+                    seed, network.n_parameters, fraction, len(y)
+                )
+        return problem(
+            seen, network, X, y, sample_weight,
+            best_score=getattr(self, "_split_score", reached),
+            candidates=candidates, verbose=self.verbose,
+        )  # fmt: skip
+
+    def _partitioned(self, X, y, sample_weight):
+        """Return the `Problem` of dask arrays."""
+        seen = self._checked_training()
+        rows, n_trained = partitions.partitions(
+            self._network(), X, y, sample_weight, seen.loss, self.verbose
+        )
+        if self.early_stopping:
+            warn_held_out()
+        return Problem(rows, None, penalty_of(seen, n_trained))
+
+    def _infer(self, problem):
+        """Set the inference, and warn of what it found."""
+        inference = infer(problem, self.covariance, self.noise)
+        network, loss = problem.rows.network, losses.LOSSES[problem.rows.loss]
+        polished = vars(self).get("_polished", {}).get("reason")
+        found = diagnostics.checks(
+            Fitted(
+                inference, self.covariance, loss, self.solver, network.kinked, polished
+            )
+        )
+        raised = [check for check in found if check.verdict == "warning"]
+        texts = tuple(f"{check.warning}: {check.advice}" for check in raised)
+        report = inference.report._replace(warnings=texts)
+        asked = {name: getattr(self, name) for name in OWN_PARAMETERS}
+        self._inference = standard_errors.to_state(inference, report, network)
+        self._inference |= {"asked": asked, "checks": [tuple(c) for c in found]}
+        for check in raised:
+            warn(check.advice, getattr(exceptions, check.warning))
+
+    def _without_inference(self, reason, failed=False):
+        self._inference = {"absent": reason, "failed": failed}
+
+    def _with_inference(self):
+        """Return (state, network), or raise if there is no inference at its weights."""
+        check_is_fitted(self)
+        state = getattr(self, "_inference", {"absent": "", "failed": False})
+        if "absent" in state:
+            raise (ValueError if state["failed"] else NotFittedError)(
+                f"This {type(self).__name__} has no inference, hence no intervals. "
+                f"{state['absent']} Call fit_inference(X, y) first."
+            )
+        self._checked_training()
+        network = self._network()
+        theta = perceptron.pack(network.coefs, network.intercepts)
+        if not np.array_equal(theta, state["theta"]):
+            raise NotFittedError(
+                "coefs_ or intercepts_ changed after the inference. Call "
+                "fit_inference(X, y) to have intervals at the present weights."
+            )
+        return state, network
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_saved_by": _versions()}
+
+    def __setstate__(self, state):
+        saved_by = state.pop("_saved_by", None)
+        if saved_by is not None and tuple(saved_by) != _versions():
+            warn(
+                f"Saved by {', '.join(saved_by)}, loaded by {', '.join(_versions())}: "
+                "results may differ. Fit again, or load with the versions that saved.",
+                exceptions.VersionMismatchWarning,
+            )
+        super().__setstate__(state)
+        inference = vars(self).get("_inference", {"absent": ""})
+        if (
+            "absent" not in inference
+            and inference.get("layout") != standard_errors.LAYOUT
+        ):
+            self._without_inference("It was saved by another version of sklearn-nnci.")
+
+
+def _versions():
+    own = f"sklearn-nnci {__version__}"
+    return own, f"scikit-learn {sklearn.__version__}", f"numpy {np.__version__}"

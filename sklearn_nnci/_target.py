@@ -18,7 +18,7 @@ import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_nnci._intervals import Prediction, check_levels
+from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci.metrics import unwrap
 

@@ -93,3 +93,7 @@ class InferenceUnavailableWarning(InferenceWarning):
 
 class VersionMismatchWarning(InferenceWarning):
     """The estimator was saved by another version."""
+
+
+class InferenceUnavailable(ValueError):
+    """Inference that cannot be done; `fit` turns it into a warning."""

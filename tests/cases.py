@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from sklearn_nnci._network import Network, forward
-from sklearn_nnci._rows import Rows
+from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._network.perceptron import Network, forward
 
 ACTIVATION = {
     "identity": lambda z: z,

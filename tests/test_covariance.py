@@ -221,18 +221,19 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
     """
     from cases import Case, rows_with
 
-    from sklearn_nnci import _dual, _information, _jacobian
-    from sklearn_nnci._rows import Penalty
-    from sklearn_nnci._sums import meat_of
+    from sklearn_nnci._linearized import dual, primal
+    from sklearn_nnci._linearized.sandwich import meat_of
+    from sklearn_nnci._linearized.training_rows import Penalty
+    from sklearn_nnci._network import jacobian
 
     for case in (Case("tanh", (5,)), Case("tanh", (40,), n_samples=30)):
-        F = _jacobian.factors(case.network, case.X)
-        J = _jacobian.dense(F).T[:, 0]
+        F = jacobian.factors(case.network, case.X)
+        J = jacobian.dense(F).T[:, 0]
         n, p = J.shape
         rows = rows_with(case.network, case.X, np.ones((1, n)))
         s2, alpha = 0.3, 0.05
         expected = s2 * J @ np.linalg.solve(J.T @ J + alpha * np.eye(p), J.T)
-        for route in (_information, _dual):
+        for route in (primal, dual):
             sums = route.reduce(rows)
             posterior = sums.penalise(Penalty(alpha, 0)).posterior(
                 meat_of(s2 * np.eye(1), s2)

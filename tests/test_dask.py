@@ -17,8 +17,10 @@ import pytest
 from cases import CONVERGED, sine_data
 from scipy import sparse
 
-from sklearn_nnci import MLPRegressorCI, _dask, _fits, _information, exceptions
-from sklearn_nnci._sums import Robust, Totals
+from sklearn_nnci import MLPRegressorCI, exceptions
+from sklearn_nnci._linearized import partitions, primal, route
+from sklearn_nnci._linearized.sandwich import Robust
+from sklearn_nnci._linearized.totals import Totals
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -124,7 +126,7 @@ def test_partitions_give_what_one_machine_gives(activation, m, covariance):
 @pytest.mark.parametrize("lengths", PARTITIONS.values(), ids=PARTITIONS)
 @pytest.mark.parametrize("covariance", ["auto", "HC3", "evidence"])
 def test_whatever_the_partitions(covariance, lengths):
-    assert len(PARTITIONS["more than FAN_IN^2"]) > _dask.FAN_IN**2
+    assert len(PARTITIONS["more than FAN_IN^2"]) > partitions.FAN_IN**2
     net, X, y = trained(m=2)
     w = np.random.default_rng(0).integers(0, 4, N)
     expected = found(net.set_params(covariance=covariance).fit_inference(X, y, w))
@@ -230,7 +232,7 @@ def test_few_rows_are_gathered(m, covariance):
 
 @pytest.mark.parametrize("lengths", [EVEN, (0, 299, 1, 0), (4,) * 75])
 def test_rows_left_out_are_those_of_one_machine(monkeypatch, lengths):
-    monkeypatch.setattr(_fits, "MAX_BYTES", 8 * _fits.ARRAYS * 20**2)
+    monkeypatch.setattr(route, "MAX_BYTES", 8 * route.ARRAYS * 20**2)
     net, X, y = trained(units=10)
     w = np.random.default_rng(0).integers(0, 3, N)
     expected = found(net.fit_inference(X, y, w))
@@ -284,9 +286,9 @@ def test_every_pass_reads_every_partition_once(covariance, passes):
 def test_graphs_grow_with_the_partitions_not_with_their_square():
     net, X, y = trained()
     X, y = (da.concatenate([split(a, (N,))] * 1600) for a in (X, y))
-    rows, _, _ = net._partitions(X, y, None)
+    rows = net._partitioned(X, y, None).rows
     start = time.process_time()
-    assert len(rows._map(_dask.Rows.arrays, [()] * 1600)) == 1600
+    assert len(rows._map(partitions.Rows.arrays, [()] * 1600)) == 1600
     assert time.process_time() - start < 3.0  # 0.3; quadratic it was 9
 
 
@@ -543,16 +545,16 @@ def test_what_tasks_return_does_not_grow_with_the_rows(client):
     net, X, y = trained(m=2)
     network, root = net._network(), net._inference["posterior"]["root"]
     tasks = [
-        (_information._first_pass, ()),
-        (_information._second_pass, (root, 0.9, None)),
-        (_information._meat_pass, (root, Robust(1.0, np.ones(2)))),
+        (primal._first_pass, ()),
+        (primal._second_pass, (root, 0.9, None)),
+        (primal._meat_pass, (root, Robust(1.0, np.ones(2)))),
     ]
     most = 8 * (network.n_parameters + 1) ** 2 + 2000
     for task, args in tasks:
         sizes = []
         for times in (1, 10):
             D, t = (split(np.tile(a, (times, 1)), (150 * times,) * 2) for a in (X, y))
-            parts, _ = _dask.partitions(network, D, t, None, net.loss, False)
+            parts, _ = partitions.partitions(network, D, t, None, net.loss, False)
             values = parts._map(task, [args] * 2)
             sizes.append([len(pickle.dumps(value)) for value in dask.compute(*values)])
         assert np.max(sizes) < most
@@ -562,7 +564,7 @@ def test_what_tasks_return_does_not_grow_with_the_rows(client):
 def test_large_networks_are_no_reason_to_warn(client):
     net, X, y = trained()
     root = np.ones((1300, 1300))  # p = 1300: 13 MB, part of the graph
-    rows = net._partitions(split(X, (150, 150)), y, None)[0]
+    rows = net._partitioned(split(X, (150, 150)), y, None).rows
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         total = rows.reduce(lambda rows, root: Totals.none(rows.network), root)

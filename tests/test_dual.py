@@ -5,9 +5,10 @@ import pytest
 from cases import Case, rows_with
 from scipy import linalg
 
-from sklearn_nnci import _dual, _information, _jacobian, _kriging
-from sklearn_nnci._rows import Penalty
-from sklearn_nnci._sums import meat_of
+from sklearn_nnci._linearized import dual, dual_posterior, primal
+from sklearn_nnci._linearized.sandwich import meat_of
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian
 
 
 def weighted(case, seed=0, network=None, scale=None):
@@ -16,7 +17,7 @@ def weighted(case, seed=0, network=None, scale=None):
     w = rng.integers(1, 4, case.n_samples).astype(float)
     e = rng.normal(size=(m, case.n_samples))
     rows = rows_with(network or case.network, case.X, e, w, scale)
-    Jt = _jacobian.dense(rows.chunk(weighted=True).factors)
+    Jt = jacobian.dense(rows.chunk(weighted=True).factors)
     return rows, Jt.reshape(len(Jt), -1).T
 
 
@@ -37,16 +38,16 @@ NARROW = [
 @pytest.mark.parametrize("buffer", [1, 2**25])
 def test_rank_is_that_of_an_svd(case, buffer, monkeypatch):
     """But for singular values that rounding may put on either side."""
-    monkeypatch.setattr(_dual, "BUFFER_BYTES", buffer)
+    monkeypatch.setattr(dual, "BUFFER_BYTES", buffer)
     rows, J = weighted(case)
     N, p = J.shape
     assert N < 0.75 * p
     floor = np.finfo(float).eps * p * np.linalg.norm(J)
     values = linalg.svdvals(J)
     least, most = (int(np.sum(values > floor * factor)) for factor in (3.0, 1 / 3.0))
-    found = _dual.reduce(rows).rank()
+    found = dual.reduce(rows).rank()
     assert least <= found <= most
-    assert abs(_information.reduce(rows).rank() - found) <= most - least
+    assert abs(primal.reduce(rows).rank() - found) <= most - least
     assert most - least <= 0.1 * N
 
 
@@ -54,12 +55,12 @@ def test_equal_rows_count_once():
     case = Case("tanh", (60,), n_samples=50)
     rows, J = weighted(case)
     twice = rows._replace(X=np.vstack([rows.X[:25]] * 2))
-    assert _dual.reduce(twice).rank() == 25 < np.linalg.matrix_rank(J)
+    assert dual.reduce(twice).rank() == 25 < np.linalg.matrix_rank(J)
 
 
 def test_columns_come_in_any_order_but_all_of_them():
     rows, J = weighted(Case("tanh", (5, 7), n_outputs=2, n_samples=9))
-    parts = np.hstack(list(_dual.reduce(rows)._parameters()))
+    parts = np.hstack(list(dual.reduce(rows)._parameters()))
     np.testing.assert_allclose(parts @ parts.T, J @ J.T, rtol=1e-12, atol=1e-12)
     assert parts.shape == J.shape
 
@@ -83,7 +84,7 @@ def test_condition_number_is_a_bound(seed):
     penalty = Penalty(
         10.0 ** rng.uniform(-8, 0), network.n_intercepts if seed % 4 else m
     )
-    sums = _dual.reduce(rows)
+    sums = dual.reduce(rows)
     if sums.cancels(penalty):
         return
     p, free = J.shape[1], penalty.n_free
@@ -107,7 +108,7 @@ def smoother_and_covariance(J, Jq, penalty):
 
 
 def posterior_of(rows, penalty, prior=1.0):
-    information = _dual.reduce(rows).penalise(penalty)
+    information = dual.reduce(rows).penalise(penalty)
     return information.posterior(meat_of(np.eye(rows.network.n_outputs), prior))
 
 
@@ -116,8 +117,8 @@ def test_free_are_the_intercepts_of_the_outputs_only(hidden):
     """However many units the layers below have: evidence, queries off the rows."""
     case = Case("tanh", hidden, n_outputs=3, n_samples=4)
     rows, J = weighted(case)
-    query = _jacobian.factors(case.network, case.rng.normal(size=(5, 3)) * 2)
-    Jq = _jacobian.dense(query).reshape(J.shape[1], -1).T
+    query = jacobian.factors(case.network, case.rng.normal(size=(5, 3)) * 2)
+    Jq = jacobian.dense(query).reshape(J.shape[1], -1).T
     posterior = posterior_of(rows, Penalty(0.1, 3))
     expected = smoother_and_covariance(J, Jq, Penalty(0.1, 3))[1]
     np.testing.assert_allclose(posterior.variance(query).ravel(), np.diag(expected))
@@ -131,14 +132,14 @@ def test_variance_of_queries_that_the_rows_nearly_determine(n_outputs, prior):
     case = Case("tanh", (40,), n_outputs, n_samples=12)
     rows, J = weighted(case)
     penalty = Penalty(1e-8 * np.sum(J**2) / len(J), n_outputs)
-    query = _jacobian.factors(
+    query = jacobian.factors(
         case.network, case.X + 1e-3 * case.rng.normal(size=(12, 3))
     )
-    Jq = _jacobian.dense(query).reshape(J.shape[1], -1).T
+    Jq = jacobian.dense(query).reshape(J.shape[1], -1).T
     a, V = smoother_and_covariance(J, Jq, penalty)
     left, v = np.diag(V - a.T @ a), np.diag(V)
     own = np.sum(Jq[:, :-n_outputs] ** 2, axis=1) / penalty.strength
-    assert ((v < _kriging.CANCELLATION * own) & (left > 0.2 * v)).any()
+    assert ((v < dual_posterior.CANCELLATION * own) & (left > 0.2 * v)).any()
     expected = V if prior else a.T @ a
     posterior = posterior_of(rows, penalty, prior)
     found = posterior.variance(query).ravel(), posterior.covariance(query)[0]

@@ -6,8 +6,9 @@ from cases import Case, rows_with, sine_data
 from scipy import optimize, stats
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import MLPRegressorCI, _dual, _evidence, _information, exceptions
-from sklearn_nnci._evidence import maximise, tridiagonal
+from sklearn_nnci import MLPRegressorCI, exceptions
+from sklearn_nnci._linearized import dual, evidence, primal
+from sklearn_nnci._linearized.evidence import maximise, tridiagonal
 
 
 def log_density(K, t, w, strength, noise, b0):
@@ -49,7 +50,7 @@ def test_is_the_maximum_of_the_density(weighted):
 @pytest.mark.parametrize(("p", "panel"), [(15, 256), (60, 256), (60, 7)])
 def test_likelihood_and_slope_without_eigenvectors(p, panel, monkeypatch):
     """Of the tridiagonal form, against determinants and solves of V itself."""
-    monkeypatch.setattr(_evidence, "PANEL", panel)
+    monkeypatch.setattr(evidence, "PANEL", panel)
     J, t, rng = model(p=p)
     O, K = rng.normal(size=(40, 2)), J @ J.T
     found = tridiagonal(np.array(K), O, np.array(t), np.array(t), 40.0)
@@ -106,7 +107,7 @@ def test_routes_agree(hidden, m):
     rows = rows_with(case.network, case.X, e, w)
     found = [
         maximise(*route.reduce(rows).spectrum_parts(m), 40.0)
-        for route in (_information, _dual)
+        for route in (primal, dual)
     ]
     np.testing.assert_allclose(found[0][:2], found[1][:2], rtol=1e-8)
 
@@ -235,7 +236,7 @@ def test_the_maximum_is_found_on_either_side_of_the_best_point_of_the_grid():
             return 40 * np.log(noise) + np.linalg.slogdet(V)[1]
 
         unit = np.trace(K) / 40
-        grid = np.linspace(*np.log(np.multiply(unit, _evidence.RANGE)), _evidence.GRID)
+        grid = np.linspace(*np.log(np.multiply(unit, evidence.RANGE)), evidence.GRID)
         best = np.argmin([cost(x) for x in grid])
         around = grid[best - 1], grid[best + 1]
         expected = optimize.minimize_scalar(

@@ -118,8 +118,8 @@ def test_summary_marks_what_the_data_do_not_determine():
 @pytest.mark.parametrize("alpha, hidden", [(1e-2, 3), (0.3, 3)])
 def test_press_is_within_twelve_percent_of_polished_refits(alpha, hidden):
     """Refits start at the weights of all rows, to stay in the same minimum."""
-    from sklearn_nnci import _network
-    from sklearn_nnci._polish import polish
+    from sklearn_nnci._network import perceptron
+    from sklearn_nnci._training.polish import polish
 
     X, y = sine_data(n=60, noise=0.3)
     net = MLPRegressorCI(
@@ -132,7 +132,7 @@ def test_press_is_within_twelve_percent_of_polished_refits(alpha, hidden):
     for i in range(60):
         rows = np.delete(np.arange(60), i)
         without, _ = polish(network, X[rows], y[rows, None], np.ones(59), alpha)
-        refits.append(y[i] - _network.forward(without, X[i : i + 1])[-1][0, 0])
+        refits.append(y[i] - perceptron.forward(without, X[i : i + 1])[-1][0, 0])
     press = net.inference_.press
     assert press == pytest.approx(np.mean(np.square(refits)), rel=0.12)
     assert np.corrcoef(refits, net.influence(X, y).loo_residuals)[0, 1] > 0.98

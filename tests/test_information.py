@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 from cases import Case, dense_inverse, packed, rows_with
 
-from sklearn_nnci import _dual, _information, _jacobian, _linalg
-from sklearn_nnci._network import Network, null_directions
-from sklearn_nnci._rows import Chunk, Penalty
-from sklearn_nnci._sums import Totals, leave_one_out, meat_of
+from sklearn_nnci._linearized import dual, primal
+from sklearn_nnci._linearized.sandwich import leave_one_out, meat_of
+from sklearn_nnci._linearized.totals import Totals
+from sklearn_nnci._linearized.training_rows import Chunk, Penalty
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import Network, null_directions
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.rank import null_space_is, rank
 
-ROUTES = {"primal": _information, "dual": _dual}
+ROUTES = {"primal": primal, "dual": dual}
 
 
 def rows_of(case, weighted=True, scale=None, network=None):
@@ -26,8 +30,8 @@ def leverage(information):
 
 
 def dense(case, X=None):
-    F = _jacobian.factors(case.network, case.X if X is None else X)
-    return _jacobian.dense(F).T
+    F = jacobian.factors(case.network, case.X if X is None else X)
+    return jacobian.dense(F).T
 
 
 def close(actual, expected, tolerance=1e-8):
@@ -61,14 +65,14 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
     close(information.decrement(step), g @ inverse @ g, 1e-7)
 
     # Queries in the span: mixtures of training rows.
-    query = _jacobian.factors(network, case.X[:7])
+    query = jacobian.factors(network, case.X[:7])
     Jq = J[:7].transpose(1, 0, 2).reshape(7 * m, -1)
     Sigma = np.eye(m) + 0.3 * np.ones((m, m))
     for S, prior in [(Sigma, 0.0), (Sigma, 1.3), (2 * np.eye(m), 2.0)]:
         meat = np.einsum("n,nkp,kl,nlq->pq", rows.weight, J, S, J)
         C = inverse @ (meat + prior * np.diag(Lambda)) @ inverse
         posterior = information.posterior(meat_of(S, prior))
-        again = _information.restore(network, posterior.state())
+        again = primal.restore(network, posterior.state())
         close(again.variance(query).ravel(), np.diag(Jq @ C @ Jq.T))
         cov, lost = posterior.covariance(query)
         assert not lost.any()
@@ -92,12 +96,10 @@ def test_routes_agree(case):
     rows = rows_of(case, scale=np.arange(1.0, case.n_outputs + 1))
     for n_free in (case.network.n_intercepts, case.n_outputs):
         penalty = Penalty(1e-2, n_free)
-        one, two = (
-            route.reduce(rows).penalise(penalty) for route in ROUTES.values()
-        )
+        one, two = (route.reduce(rows).penalise(penalty) for route in ROUTES.values())
         close(leverage(one), leverage(two))
         assert one.span.basis.shape == two.span.basis.shape
-        query = _jacobian.factors(case.network, case.rng.normal(size=(9, 3)) * 2)
+        query = jacobian.factors(case.network, case.rng.normal(size=(9, 3)) * 2)
         v, w = (
             i.posterior(meat_of(np.eye(case.n_outputs), 1.0)).variance(query)
             for i in (one, two)
@@ -114,13 +116,11 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
     W1, b1 = np.abs(W1), b1.copy()
     b1[0] = -100.0  # active from x = 100 / W1[0, 0] on
     network = Network((W1, W2), (b1, b2), "relu")
-    inside = _jacobian.factors(network, np.array([[0.0]]))
-    outside = _jacobian.factors(network, np.array([[150.0 / W1[0, 0]]]))
+    inside = jacobian.factors(network, np.array([[0.0]]))
+    outside = jacobian.factors(network, np.array([[150.0 / W1[0, 0]]]))
     for route in ROUTES.values():
         rows = rows_of(case, network=network)
-        information = route.reduce(rows).penalise(
-            Penalty(0.1, network.n_intercepts)
-        )
+        information = route.reduce(rows).penalise(Penalty(0.1, network.n_intercepts))
         posterior = information.posterior(meat_of(np.eye(1), 1.0))
         assert np.isfinite(posterior.variance(inside)).all()
         assert np.isinf(posterior.variance(outside)).all()
@@ -129,26 +129,24 @@ def test_null_direction_that_a_query_wakes_is_unbounded_on_both_routes():
 
 def test_dual_refuses_a_penalty_that_cancels():
     case = Case("tanh", (20,))
-    sums = _dual.reduce(rows_of(case))
+    sums = dual.reduce(rows_of(case))
     mean = np.trace(sums.reduced) / len(sums.reduced)
     assert sums.cancels(Penalty(0.9e-9 * mean, 1))
     assert not sums.cancels(Penalty(1.1e-9 * mean, 1))
 
 
 def test_reduction_does_not_depend_on_chunks(monkeypatch):
-    from sklearn_nnci import _chunks
+    from sklearn_nnci._numerics import chunks
 
     case = Case("tanh", (4,), n_samples=200)
-    whole = _information.reduce(rows_of(case)).reduced
-    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
-    parts = _information.reduce(rows_of(case)).reduced
+    whole = primal.reduce(rows_of(case)).reduced
+    monkeypatch.setattr(chunks, "MOST_ROWS", 64)
+    parts = primal.reduce(rows_of(case)).reduced
     np.testing.assert_allclose(parts.T @ parts, whole.T @ whole, atol=1e-10)
-    monkeypatch.setattr(_dual, "TILE", 7)
-    small = _dual.reduce(rows_of(case)).reduced
-    monkeypatch.setattr(_dual, "TILE", 512)
-    np.testing.assert_allclose(
-        small, _dual.reduce(rows_of(case)).reduced, rtol=1e-13
-    )
+    monkeypatch.setattr(dual, "TILE", 7)
+    small = dual.reduce(rows_of(case)).reduced
+    monkeypatch.setattr(dual, "TILE", 512)
+    np.testing.assert_allclose(small, dual.reduce(rows_of(case)).reduced, rtol=1e-13)
 
 
 def tall(hidden, activation="tanh", n=3000):
@@ -160,16 +158,16 @@ def tall(hidden, activation="tanh", n=3000):
 def test_gram_matrix_takes_over_where_it_is_as_good(monkeypatch, hidden):
     """Its variances are those of the QR, to the bound."""
     rows, penalty = tall(hidden), Penalty(0.0, 0)
-    query = _jacobian.factors(rows.network, rows.X[:50] * 1.5)
+    query = jacobian.factors(rows.network, rows.X[:50] * 1.5)
 
     def variance():
-        information = _information.reduce(rows).penalise(penalty)
+        information = primal.reduce(rows).penalise(penalty)
         return information.posterior(meat_of(np.eye(1), 1.0)).variance(query)
 
     found = variance()
     assert used_gram(monkeypatch, rows)
-    monkeypatch.setattr(_linalg, "GRAM_ERROR", 0.0)
-    np.testing.assert_allclose(found, variance(), rtol=_linalg.GRAM_ERROR or 1e-8)
+    monkeypatch.setattr(triangular, "GRAM_ERROR", 0.0)
+    np.testing.assert_allclose(found, variance(), rtol=triangular.GRAM_ERROR or 1e-8)
     assert not used_gram(monkeypatch, rows)
 
 
@@ -185,8 +183,8 @@ def test_rows_that_break_the_promise_of_the_gram_matrix_are_read_again(size):
         for part in np.array_split(rows, 10):
             yield np.ascontiguousarray(part.T)
 
-    R = np.abs(_linalg.triangle(blocks, 20))
-    assert _linalg.gram_error(_linalg.triangle(list_of(rows[:400]), 20)) < 1e-8
+    R = np.abs(triangular.triangle(blocks, 20))
+    assert triangular.gram_error(triangular.triangle(list_of(rows[:400]), 20)) < 1e-8
     np.testing.assert_allclose(R, np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-6)
 
 
@@ -197,7 +195,7 @@ def test_triangle_is_that_of_a_qr_however_the_rows_come(sizes):
     """In blocks that fill the triangle, in part, exactly, or more than once."""
     rows = np.random.default_rng(0).normal(size=(sum(sizes), 20))
     parts = np.split(rows, np.cumsum(sizes)[:-1])
-    R = _linalg.triangle(lambda: [np.array(B.T, order="C") for B in parts], 20)
+    R = triangular.triangle(lambda: [np.array(B.T, order="C") for B in parts], 20)
     known = min(len(rows), 20)
     np.testing.assert_array_equal(R, np.triu(R))
     np.testing.assert_allclose(
@@ -211,12 +209,12 @@ def list_of(rows):
 
 
 def used_gram(monkeypatch, rows):
-    calls, dsyrk = [], _linalg.blas.dsyrk
+    calls, dsyrk = [], triangular.blas.dsyrk
     with monkeypatch.context() as patched:
         patched.setattr(
-            _linalg.blas, "dsyrk", lambda *a, **k: calls.append(1) or dsyrk(*a, **k)
+            triangular.blas, "dsyrk", lambda *a, **k: calls.append(1) or dsyrk(*a, **k)
         )
-        _information.reduce(rows)
+        primal.reduce(rows)
     return bool(calls)
 
 
@@ -264,13 +262,13 @@ def test_standard_errors_against_60_digits(strength):
         (np.array([0.07792, 0.06769, -0.48777]), np.array([0.47232])),
         "tanh",
     )
-    F = _jacobian.factors(network, X)
-    J = _jacobian.dense(F).T[:, 0]
+    F = jacobian.factors(network, X)
+    J = jacobian.dense(F).T[:, 0]
     assert np.linalg.cond(J) >= 1e7
 
     rows = rows_with(network, X, np.ones((1, 40)))
     penalty = Penalty(strength, network.n_intercepts)
-    information = _information.reduce(rows).penalise(penalty)
+    information = primal.reduce(rows).penalise(penalty)
     se = np.sqrt(information.posterior(meat_of(np.eye(1), 1.0)).variance(F)[0])
 
     with mpmath.workdps(60):
@@ -309,7 +307,7 @@ def test_nist_misra1a():
     J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
     e = y - b1 * (1 - np.exp(-b2 * x))
     totals = totals_of(y[:, None], e[None], np.ones(14))
-    sums = _information.Primal(None, totals, np.column_stack([J, e]))
+    sums = primal.Primal(None, totals, np.column_stack([J, e]))
     root = sums.penalise(Penalty(0.0, 0)).root
     s2 = e @ e / 12
     assert np.sqrt(s2) == pytest.approx(1.0187876330e-1, rel=1e-9)
@@ -324,7 +322,7 @@ def test_lower_root_keeps_the_product():
     rng = np.random.default_rng(0)
     for shape in [(6, 6), (3, 6), (9, 6)]:
         F = rng.normal(size=shape)
-        L = _linalg.lower(F)
+        L = triangular.lower(F)
         k, p = L.shape
         assert k == min(shape)
         for i in range(k):
@@ -333,33 +331,35 @@ def test_lower_root_keeps_the_product():
 
 
 def test_panels_multiply_triangles_longer_than_one_panel(monkeypatch):
-    monkeypatch.setattr(_linalg, "PANEL", 4)
+    monkeypatch.setattr(triangular, "PANEL", 4)
     rng = np.random.default_rng(1)
     for k, p in [(11, 11), (6, 11)]:
-        F = _linalg.lower(rng.normal(size=(k, p)))
+        F = triangular.lower(rng.normal(size=(k, p)))
         M = rng.normal(size=(p, 5))
-        np.testing.assert_allclose(_linalg.times(F, M), F @ M, atol=1e-13)
+        np.testing.assert_allclose(triangular.times(F, M), F @ M, atol=1e-13)
         for G in (F, np.asfortranarray(F)):
             N = np.array(M.T[:, :k], order="F")
             expected = N @ G
-            found = _linalg.times_from_right(N, G)
+            found = triangular.times_from_right(N, G)
             np.testing.assert_allclose(found, expected, atol=1e-13)
         np.testing.assert_allclose(
-            _linalg.squared_norms(F, M.copy()), ((F @ M) ** 2).sum(axis=0), atol=1e-12
+            triangular.squared_norms(F, M.copy()),
+            ((F @ M) ** 2).sum(axis=0),
+            atol=1e-12,
         )
 
 
 @pytest.mark.parametrize("p", [1, 2, 7, 12])
 def test_triangles_are_penalised_and_inverted_in_place(p, monkeypatch):
-    monkeypatch.setattr(_linalg, "PANEL", 4)
+    monkeypatch.setattr(triangular, "PANEL", 4)
     rng = np.random.default_rng(p)
     R = np.array(np.triu(rng.normal(size=(p, p))) + 3 * np.eye(p), order="F")
     A, d = R.T @ R, rng.normal(size=p) * (np.arange(p) < 9)
-    R = _linalg.add_diagonal(R, d)
+    R = triangular.add_diagonal(R, d)
     assert not np.tril(R, -1).any()
     np.testing.assert_allclose(R.T @ R, A + np.diag(d**2), atol=1e-13)
     inverse = np.linalg.inv(R).T
-    F = _linalg.root_of_inverse(R)
+    F = triangular.root_of_inverse(R)
     assert np.shares_memory(F, R)
     np.testing.assert_allclose(F, inverse, atol=1e-13)
 
@@ -386,7 +386,7 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
     case = Case("tanh", (30,), n_features=2)
     rows = rows_of(case, weighted=False)
     penalty = Penalty(strength, case.network.n_intercepts)
-    information = _information.reduce(rows).penalise(penalty)
+    information = primal.reduce(rows).penalise(penalty)
     h = leverage(information)[:, 0, 0]
     assert h.min() > 0.0 and h.max() < 1.0 + 1e-6
     J = dense(case)[:, 0]
@@ -397,7 +397,7 @@ def test_leverages_stay_leverages_under_a_negligible_penalty(strength):
 
 def totals_of(y, e, w, X=None):
     X = np.zeros((len(y), 1)) if X is None else X
-    F = _jacobian.Factors((X.T,), ())
+    F = jacobian.Factors((X.T,), ())
     return Totals.of(Chunk(F, e, w, np.ones(1), y))
 
 
@@ -438,7 +438,7 @@ def test_rank_is_that_of_an_svd(values, k):
     p = len(values)
     U, V = (np.linalg.qr(rng.normal(size=(size, p)))[0] for size in (max(k, p), p))
     R = (U * values) @ V.T
-    assert _linalg.rank(R, 10) == np.linalg.matrix_rank(R, tol=1e-14)
+    assert rank(R, 10) == np.linalg.matrix_rank(R, tol=1e-14)
 
 
 def broken(network, kind):
@@ -463,9 +463,9 @@ def test_rank_of_a_network_is_that_of_an_svd(activation, hidden, n_outputs, kind
     case = Case(activation, hidden, n_outputs, n_samples=400)
     network = broken(case.network, kind) if hidden else case.network
     rows = rows_with(network, case.X, case.rng.normal(size=(n_outputs, 400)))
-    J = _jacobian.dense(rows.chunk().factors)
+    J = jacobian.dense(rows.chunk().factors)
     J = J.reshape(len(J), -1).T
-    assert _information.reduce(rows).rank() == np.linalg.matrix_rank(J)
+    assert primal.reduce(rows).rank() == np.linalg.matrix_rank(J)
     Z = null_directions(network)
     np.testing.assert_allclose(J @ Z.T, 0.0, atol=1e-13 * np.abs(J).max())
 
@@ -477,11 +477,11 @@ def test_rank_of_a_network_is_that_of_an_svd(activation, hidden, n_outputs, kind
 def test_null_space_is_certified_only_where_it_is_known(activation, kind, known):
     case = Case(activation, (5,), n_samples=400)
     network = broken(case.network, kind)
-    sums = _information.reduce(rows_with(network, case.X, np.ones((1, 400))))
+    sums = primal.reduce(rows_with(network, case.X, np.ones((1, 400))))
     p, Z = network.n_parameters, null_directions(network)
-    assert _linalg.null_space_is(Z, sums.J[:p], sums.n_rows) == known
+    assert null_space_is(Z, sums.J[:p], sums.n_rows) == known
     if activation == "relu":
-        assert not _linalg.null_space_is(Z[1:], sums.J[:p], sums.n_rows)
+        assert not null_space_is(Z[1:], sums.J[:p], sums.n_rows)
 
 
 # ---------------------------------------------------------- what float64 cannot hold
@@ -497,12 +497,12 @@ def test_overflow_is_unbounded_and_only_where_it_is(route, size, prior, n_output
     posterior = information.posterior(meat_of(np.eye(n_outputs), prior))
     X = case.X[:5].copy()
     X[1, 0], X[3] = size, -size
-    query = _jacobian.factors(case.network, X)
+    query = jacobian.factors(case.network, X)
     v, (V, lost) = posterior.variance(query), posterior.covariance(query)
     np.testing.assert_array_equal(lost, [False, True, False, True, False] * n_outputs)
     assert np.isposinf(v.ravel()[lost]).all() and np.isposinf(np.diag(V)[lost]).all()
     assert np.isnan(V[lost][:, ~lost]).all() and np.isnan(V[~lost][:, lost]).all()
-    near = _jacobian.factors(case.network, X[[0, 2, 4]])
+    near = jacobian.factors(case.network, X[[0, 2, 4]])
     alone, v = posterior.covariance(near)[0], v.ravel()[~lost]
     np.testing.assert_allclose(v, posterior.variance(near).ravel())
     np.testing.assert_allclose(V[np.ix_(~lost, ~lost)], alone, atol=1e-12)

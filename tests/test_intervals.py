@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sklearn_nnci import Prediction
-from sklearn_nnci._intervals import check_levels
+from sklearn_nnci._prediction import check_levels
 
 
 @pytest.mark.parametrize("level", [0.9, [0.5, 0.9], [[0.5, 0.8], [0.9, 0.99]]])

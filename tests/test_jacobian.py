@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sklearn_nnci import _jacobian, _network
+from sklearn_nnci._network import jacobian, perceptron
 
 HIDDEN = [(), (5,), (4, 3), (4, 3, 2), (3, 4, 3, 2)]
 SMOOTH = {
@@ -18,9 +18,9 @@ SMOOTH = {
 }
 
 
-def jacobian(case, X=None):
-    F = _jacobian.factors(case.network, case.X if X is None else X)
-    return _jacobian.dense(F).T
+def dense_of(case, X=None):
+    F = jacobian.factors(case.network, case.X if X is None else X)
+    return jacobian.dense(F).T
 
 
 def complex_step(case, monkeypatch):
@@ -39,7 +39,7 @@ def complex_step(case, monkeypatch):
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_equals_complex_step(activation, hidden, n_outputs, monkeypatch):
     case = Case(activation, hidden, n_outputs)
-    J, expected = jacobian(case), complex_step(case, monkeypatch)
+    J, expected = dense_of(case), complex_step(case, monkeypatch)
     assert J.shape == expected.shape
     assert np.abs(J - expected).max() <= 1e-14 * np.abs(expected).max()
 
@@ -48,7 +48,7 @@ def test_equals_complex_step(activation, hidden, n_outputs, monkeypatch):
 @pytest.mark.parametrize("hidden", HIDDEN, ids=str)
 def test_relu_equals_central_differences_away_from_kinks(hidden, n_outputs):
     case = Case("relu", hidden, n_outputs)
-    activations = _network.forward(case.network, case.X)
+    activations = perceptron.forward(case.network, case.X)
     pre = [
         W.T @ a + b[:, None]
         for W, b, a in zip(
@@ -59,38 +59,38 @@ def test_relu_equals_central_differences_away_from_kinks(hidden, n_outputs):
     away = np.all([np.abs(z).min(axis=0) > 1e-3 for z in pre], axis=0)
     away = away if hidden else np.ones(case.n_samples, dtype=bool)
     assert away.sum() > case.n_samples / 2
-    J, expected = jacobian(case)[away], differences(case, case.X)[away]
+    J, expected = dense_of(case)[away], differences(case, case.X)[away]
     assert np.abs(J - expected).max() <= 1e-9 * np.abs(expected).max()
 
 
 def test_output_is_that_of_the_definition(case):
-    f = _network.forward(case.network, case.X)[-1]
+    f = perceptron.forward(case.network, case.X)[-1]
     np.testing.assert_allclose(
         f.T, output(packed(case.network), case, case.X), atol=1e-14
     )
 
 
 def test_products_and_grams_equal_the_dense_ones(case):
-    F, J = _jacobian.factors(case.network, case.X), jacobian(case)
+    F, J = jacobian.factors(case.network, case.X), dense_of(case)
     _, m, n = F.shape
     rng = np.random.default_rng(1)
     v, r = rng.normal(size=J.shape[2]), rng.normal(size=(m, n))
     tolerance = dict(rtol=1e-12, atol=1e-12)
-    Jv = _jacobian.jvp(F, _network.unpack(v, case.network))
+    Jv = jacobian.jvp(F, perceptron.unpack(v, case.network))
     np.testing.assert_allclose(Jv, (J @ v).T, **tolerance)
     np.testing.assert_allclose(
-        _jacobian.vjp(F, r), np.einsum("nkp,kn->p", J, r), **tolerance
+        jacobian.vjp(F, r), np.einsum("nkp,kn->p", J, r), **tolerance
     )
     rows = J.transpose(1, 0, 2).reshape(m * n, -1)
     for n_free in (case.network.n_intercepts, m):
         penalised = rows[:, :-n_free]
         K = penalised @ penalised.T
-        found = _jacobian.tangent_kernel(F, F, n_free)
+        found = jacobian.tangent_kernel(F, F, n_free)
         np.testing.assert_allclose(found, K, **tolerance)
         blocks = np.einsum("knln->nkl", K.reshape(m, n, m, n))
-        diagonal = _jacobian.tangent_kernel_diagonal(F, n_free)
+        diagonal = jacobian.tangent_kernel_diagonal(F, n_free)
         np.testing.assert_allclose(diagonal, blocks, **tolerance)
-        free = _jacobian.intercept_columns(F, n_free)
+        free = jacobian.intercept_columns(F, n_free)
         np.testing.assert_array_equal(free, rows[:, -n_free:].T)
 
 
@@ -98,18 +98,18 @@ def test_seed_scales_and_mixes_outputs():
     case = Case("tanh", (4, 3), n_outputs=3)
     M = np.random.default_rng(2).normal(size=(3, 2))
     scale = np.random.default_rng(3).uniform(1, 2, case.n_samples)
-    F = _jacobian.factors(case.network, case.X, M[:, :, None] * scale)
-    expected = np.einsum("nkp,kl,n->nlp", jacobian(case), M, scale)
-    np.testing.assert_allclose(_jacobian.dense(F).T, expected, atol=1e-13)
+    F = jacobian.factors(case.network, case.X, M[:, :, None] * scale)
+    expected = np.einsum("nkp,kl,n->nlp", dense_of(case), M, scale)
+    np.testing.assert_allclose(jacobian.dense(F).T, expected, atol=1e-13)
 
 
 def test_chunks_sparse_rows_and_a_small_working_memory_change_nothing():
     case = Case("tanh", (6,), n_samples=300)
-    whole = jacobian(case)
+    whole = dense_of(case)
     with sklearn.config_context(working_memory=1e-9):
         parts = [
-            _jacobian.dense(F).T
-            for _, F in _jacobian.stream(case.network, sparse.csr_array(case.X))
+            jacobian.dense(F).T
+            for _, F in jacobian.stream(case.network, sparse.csr_array(case.X))
         ]
     assert len(parts) > 1
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-14, atol=1e-15)
@@ -128,31 +128,31 @@ def test_any_architecture_equals_central_differences(
 ):
     case = Case("tanh", hidden, n_outputs, n_samples, n_features, seed)
     expected = differences(case, case.X)
-    np.testing.assert_allclose(jacobian(case), expected, atol=1e-8)
+    np.testing.assert_allclose(dense_of(case), expected, atol=1e-8)
 
 
 def test_unit_permutation_and_sign_flip_permute_columns():
     """tanh networks do not change under either; nor may leverages."""
     case = Case("tanh", (3,), n_samples=50)
     (W1, W2), (b1, b2) = case.network.coefs, case.network.intercepts
-    twin = _network.Network(
+    twin = perceptron.Network(
         (-W1[:, [2, 0, 1]], -W2[[2, 0, 1]]), (-b1[[2, 0, 1]], b2), "tanh"
     )
     leverages = []
     for network in (case.network, twin):
-        J = _jacobian.dense(_jacobian.factors(network, case.X)).T[:, 0]
+        J = jacobian.dense(jacobian.factors(network, case.X)).T[:, 0]
         leverages.append(np.diag(J @ np.linalg.pinv(J)))
     np.testing.assert_allclose(*leverages, atol=1e-9)
 
 
 def test_parameter_names_follow_the_packing_order():
     network = Case("tanh", (2,), n_features=1).network
-    names = _network.parameter_names(network)
+    names = perceptron.parameter_names(network)
     assert names == [
         "coefs_[0][0, 0]", "coefs_[0][0, 1]", "coefs_[1][0, 0]", "coefs_[1][1, 0]",
         "intercepts_[0][0]", "intercepts_[0][1]", "intercepts_[1][0]",
     ]  # fmt: skip
-    theta = _network.pack(network.coefs, network.intercepts)
+    theta = perceptron.pack(network.coefs, network.intercepts)
     for name, value in zip(names, theta, strict=True):
         attribute, _, index = name.partition("_[")
         assert eval(f"network.{attribute}[{index}") == value

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from cases import Case, rows_with
 
-from sklearn_nnci import _dual, _information, _jacobian
-from sklearn_nnci._rows import Penalty
-from sklearn_nnci._sums import meat_of
+from sklearn_nnci._linearized import dual, primal
+from sklearn_nnci._linearized.sandwich import meat_of
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian
 
 torch = pytest.importorskip("torch")
 laplace = pytest.importorskip("laplace")
@@ -36,8 +37,8 @@ def test_full_ggn_posterior(hidden, n):
     _, expected = la._glm_predictive_distribution(X)
     expected = expected.detach().numpy().ravel()
     rows = rows_with(case.network, case.X, np.zeros((1, n)))
-    F = _jacobian.factors(case.network, case.X)
-    for route in (_information, _dual):
+    F = jacobian.factors(case.network, case.X)
+    for route in (primal, dual):
         information = route.reduce(rows).penalise(Penalty(s**2 * delta, 0))
         v = information.posterior(meat_of(s**2 * np.eye(1), s**2)).variance(F)[0]
         np.testing.assert_allclose(v, expected, rtol=1e-10)

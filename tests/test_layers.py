@@ -1,4 +1,4 @@
-"""Imports go strictly down."""
+"""Folders are stages: their order is the order of imports."""
 
 import ast
 from pathlib import Path
@@ -7,56 +7,63 @@ import pytest
 
 import sklearn_nnci
 
-FLOORS = [
-    {
-        "_network",
-        "_chunks",
-        "_linalg",
-        "_evidence",
-        "_losses",
-        "_progress",
-        "exceptions",
-        "metrics",
-        "_report",
-        "_version",
-        "_warn",
-    },
-    {"_jacobian", "_sums"},
-    {"_rows"},
-    {"_kriging", "_objective"},
-    {"_dual"},
-    {"_information"},
-    {"_fits", "_advice"},
-    {"_auto", "_diagnostics", "_training", "_influence", "_polish"},
-    {"_covariance"},
-    {"_intervals", "_moments", "_dask", "_trained"},
+ROOT = Path(sklearn_nnci.__file__).parent
+ORDER = [
+    {"_version", "_warn", "exceptions"},
+    {"_numerics"},
+    {"_network"},
+    {"_linearized"},
+    {"_training"},
     {"_inference"},
-    {"_prediction"},
-    {"_starts"},
-    {"_statistics"},
+    {"_prediction", "_lazy", "metrics"},
+    {"_report_methods"},
     {"_regressor"},
     {"_target"},
     {"__init__"},
 ]
-FILES = sorted(Path(sklearn_nnci.__file__).parent.glob("*.py"))
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def imported(path):
+    """Names of modules of the package, dotted, below its root."""
+    modules = {name_of(file) for file in FILES}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             head, _, tail = node.module.partition(".")
             if head == "sklearn_nnci":
-                yield from [tail] if tail else [alias.name for alias in node.names]
+                inner = [f"{tail}.{alias.name}".strip(".") for alias in node.names]
+                yield from [name if name in modules else tail for name in inner]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_imports_go_down(path):
-    floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-    for room in imported(path):
-        assert floor[room] < floor[path.stem], f"{path.stem} imports {room}"
+    room, *inside = name_of(path).split(".")
+    for name in filter(None, imported(path)):
+        other = name.split(".")[0]
+        same_folder = other == room and inside
+        assert LEVEL[other] < LEVEL[room] or same_folder, f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_there_is_no_cycle():
+    left = {name_of(path): set(imported(path)) for path in FILES}
+    while left:
+        leaves = {name for name, below in left.items() if not below & set(left)}
+        assert leaves, f"a cycle among {sorted(left)}"
+        left = {name: below for name, below in left.items() if name not in leaves}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_are_rooms_not_halls(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= (950 if path.stem == "_regressor" else 440)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_private_name_of_scikit_learn_is_imported(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(

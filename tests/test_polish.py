@@ -7,12 +7,12 @@ from scipy import sparse
 from sklearn.linear_model import PoissonRegressor, Ridge
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import _polish
-from sklearn_nnci._losses import LOSSES
-from sklearn_nnci._network import Network
-from sklearn_nnci._objective import Objective
-from sklearn_nnci._polish import polish
-from sklearn_nnci._rows import Penalty
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network.losses import LOSSES
+from sklearn_nnci._network.perceptron import Network
+from sklearn_nnci._training import polish as polishing
+from sklearn_nnci._training.objective import Objective
+from sklearn_nnci._training.polish import polish
 
 METHODS = ["levenberg-marquardt", "l-bfgs-b"]
 SMOOTH = [
@@ -154,7 +154,7 @@ def test_relu_stops_at_a_kink(hidden):
     assert record.objective_after < 0.5 * record.objective_before
     assert record.reason == "kink of relu"
     assert record.gradient_norm > 1e-6
-    assert record.iterations < _polish.MAX_ITERATIONS["levenberg-marquardt"]
+    assert record.iterations < polishing.MAX_ITERATIONS["levenberg-marquardt"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -185,7 +185,7 @@ def test_start_that_cannot_be_improved_is_returned():
 def test_worse_end_is_not_returned(monkeypatch):
     case = SMOOTH[0]
     monkeypatch.setitem(
-        _polish.METHODS, METHODS[0], lambda F, at: (F.at(9.0 * at.theta), 3, "lost")
+        polishing.METHODS, METHODS[0], lambda F, at: (F.at(9.0 * at.theta), 3, "lost")
     )
     network, record = polish(case.network, *data(case), 0.1)
     np.testing.assert_array_equal(packed(network), packed(case.network))
@@ -200,16 +200,16 @@ def test_parts_of_a_loss_belong_together(loss):
     h = 1e-5
     slope = (loss.value(y, f + h) - loss.value(y, f - h)) / (2 * h)
     np.testing.assert_allclose(-loss.negative_gradient(y, f), slope, rtol=1e-8)
-    bend = (loss.negative_gradient(y, f - h) - loss.negative_gradient(y, f + h)) / (2 * h)
-    np.testing.assert_allclose(
-        bend, loss.hessian(y, f).ravel() * np.ones(3), rtol=1e-8
+    bend = (loss.negative_gradient(y, f - h) - loss.negative_gradient(y, f + h)) / (
+        2 * h
     )
+    np.testing.assert_allclose(bend, loss.hessian(y, f).ravel() * np.ones(3), rtol=1e-8)
 
 
 def test_methods_agree_near_the_crossover():
     case = Case("tanh", (39,), n_samples=100)
     X, y, w = data(case)
-    assert abs(case.network.n_parameters - _polish.MOST_PARAMETERS) < 10
+    assert abs(case.network.n_parameters - polishing.MOST_PARAMETERS) < 10
     # Both start where there is one minimum to go to.
     best, _ = polish(case.network, X, y, w, 1.0, method=METHODS[0])
     near = best._replace(coefs=tuple(1.01 * W for W in best.coefs))
@@ -233,13 +233,13 @@ def test_sparse_rows_are_dense_rows(method):
 def test_many_parameters_go_to_the_other_method():
     case = Case("tanh", (60,), n_samples=30)
     _, record = polish(case.network, *data(case), 1.0)
-    assert case.network.n_parameters > _polish.MOST_PARAMETERS
+    assert case.network.n_parameters > polishing.MOST_PARAMETERS
     assert record.method == "l-bfgs-b"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_iterations_run_out(method, monkeypatch):
-    monkeypatch.setitem(_polish.MAX_ITERATIONS, method, 2)
+    monkeypatch.setitem(polishing.MAX_ITERATIONS, method, 2)
     case = SMOOTH[0]
     _, record = polish(case.network, *data(case), 0.1, method=method)
     assert record.reason == "iterations exhausted"

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_nnci import MLPRegressorCI, Prediction, TransformedTargetRegressorCI
-from sklearn_nnci._report import Report, html_table, text_table
+from sklearn_nnci._inference.report import Report, html_table, text_table
 
 SMALL = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=0.1, **CONVERGED)
 

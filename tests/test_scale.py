@@ -8,7 +8,8 @@ import pytest
 from cases import sine_data
 from sklearn.neural_network import MLPRegressor
 
-from sklearn_nnci import MLPRegressorCI, _chunks
+from sklearn_nnci import MLPRegressorCI
+from sklearn_nnci._numerics import chunks
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def traced(action):
 
 @pytest.mark.parametrize("covariance", ["auto", "least_squares", "HC3", "evidence"])
 def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monkeypatch):
-    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
+    monkeypatch.setattr(chunks, "MOST_ROWS", 64)
     few, many = (on_disk(tmp_path, n) for n in (2_000, 60_000))
 
     def peak(data):
@@ -55,7 +56,7 @@ def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monke
 @pytest.mark.parametrize("covariance", ["auto", "bayesian", "evidence"])
 def test_memory_is_two_and_a_half_triangles(covariance, activation, monkeypatch):
     """Of 8 p^2 bytes, beside buffers, where some directions are not determined too."""
-    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
+    monkeypatch.setattr(chunks, "MOST_ROWS", 64)
     X = np.random.default_rng(0).standard_normal((1200, 20))
     y = np.sin(X[:, 0])
     net = MLPRegressor(
@@ -71,7 +72,7 @@ def test_memory_is_two_and_a_half_triangles(covariance, activation, monkeypatch)
 def test_float32_rows_on_disk_are_not_converted_as_a_whole(
     trained, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_chunks, "MOST_ROWS", 64)
+    monkeypatch.setattr(chunks, "MOST_ROWS", 64)
     X, y = on_disk(tmp_path, 100_000, np.float32)
     net = MLPRegressorCI.from_estimator(trained, X[:100], y[:100])
     assert traced(lambda: net.fit_inference(X, y)) < 8 * X.size
@@ -104,7 +105,7 @@ def bars(monkeypatch):
 
 
 def test_progress_is_shown_where_it_is_asked_for(bars, trained, monkeypatch):
-    monkeypatch.setattr(_chunks, "MOST_ROWS", 1000)
+    monkeypatch.setattr(chunks, "MOST_ROWS", 1000)
     X, y = sine_data(n=3000)
     MLPRegressorCI.from_estimator(trained, X, y)
     assert bars.shown == []

@@ -19,11 +19,11 @@ from sklearn.neural_network import MLPRegressor
 from sklearn_nnci import (
     MLPRegressorCI,
     TransformedTargetRegressorCI,
-    _inference,
-    _polish,
-    _starts,
+    _regressor,
     exceptions,
 )
+from sklearn_nnci._network import perceptron
+from sklearn_nnci._training import polish, restarts
 
 SMALL = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=0.1, **CONVERGED)
 ADAM = dict(hidden_layer_sizes=(4,), activation="tanh", alpha=0.1, random_state=0)
@@ -300,9 +300,9 @@ def interrupt(*args, **kwargs):
 
 PLACES = {
     "parent": (MLPRegressor, "fit"),
-    "polish": (_polish, "polish"),
-    "restart": (_starts, "_fitted_attributes"),
-    "inference": (_inference, "infer"),
+    "polish": (polish, "polish"),
+    "restart": (restarts, "_trained_attributes"),
+    "inference": (_regressor, "infer"),
 }
 
 
@@ -348,8 +348,8 @@ def test_an_interrupted_fit_leaves_nothing_of_the_last_one(place, monkeypatch):
 def test_nor_does_the_start_that_was_kept_tell_why_it_had_no_inference(monkeypatch):
     """Further starts are fitted without, which is not why there is none."""
     values = iter([2.0, 3.0, 1.0])
-    monkeypatch.setattr(_starts._training, "objective", lambda *args: next(values))
-    monkeypatch.setattr(_inference, "infer", interrupt)
+    monkeypatch.setattr(restarts, "objective", lambda *args: next(values))
+    monkeypatch.setattr(_regressor, "infer", interrupt)
     net = MLPRegressorCI(**SMALL, n_restarts=2)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, Y)
@@ -419,7 +419,7 @@ class Deadly:
 
 def test_where_a_worker_dies_the_first_start_is_kept_with_its_inference(monkeypatch):
     plain = MLPRegressorCI(**SMALL).fit(X, Y)
-    monkeypatch.setattr(_starts, "_fitted_attributes", Deadly())
+    monkeypatch.setattr(restarts, "_trained_attributes", Deadly())
     net = clone(plain).set_params(n_restarts=2, n_jobs=2)
     (w,) = caught_by(lambda: net.fit(X, Y))
     assert w.category is exceptions.RestartsFailedWarning
@@ -437,7 +437,7 @@ def test_nor_does_a_start_that_fails_cost_the_intervals(monkeypatch):
     def diverge(*args):
         raise ValueError("Solver produced non-finite parameter weights.")
 
-    monkeypatch.setattr(_starts, "_fitted_attributes", diverge)
+    monkeypatch.setattr(restarts, "_trained_attributes", diverge)
     net = MLPRegressorCI(**SMALL, n_restarts=2)
     (w,) = caught_by(lambda: net.fit(X, Y))
     assert w.category is exceptions.RestartsFailedWarning
@@ -447,10 +447,10 @@ def test_nor_does_a_start_that_fails_cost_the_intervals(monkeypatch):
 
 def test_a_start_whose_objective_is_not_a_number_is_not_the_best(monkeypatch):
     values = iter([2.0, np.nan, 1.0])
-    monkeypatch.setattr(_starts._training, "objective", lambda *args: next(values))
+    monkeypatch.setattr(restarts, "objective", lambda *args: next(values))
     net = MLPRegressorCI(**SMALL, n_restarts=2).fit(X, Y)
     np.testing.assert_array_equal(
-        _starts._network.pack(net.coefs_, net.intercepts_),
+        perceptron.pack(net.coefs_, net.intercepts_),
         net._starts["parameters"][2],
     )
 
@@ -491,7 +491,7 @@ def test_convergence_is_warned_of_unless_polishing_reached_the_minimum(
     assert plain
     net, polished = told(polish=True)
     assert net.polish_.reason == "gradient vanished" and polished == []
-    monkeypatch.setitem(_polish.MAX_ITERATIONS, "levenberg-marquardt", 1)
+    monkeypatch.setitem(polish.MAX_ITERATIONS, "levenberg-marquardt", 1)
     net, cut = told(polish=True)
     assert net.polish_.reason == "iterations exhausted"
     assert [str(w.message) for w in cut] == [str(w.message) for w in plain]

@@ -190,9 +190,9 @@ def test_fit_succeeds_where_inference_cannot(parameters, weight, reason):
 
 
 def test_too_much_memory_is_refused_before_it_is_spent(monkeypatch):
-    from sklearn_nnci import _fits
+    from sklearn_nnci._linearized import route
 
-    monkeypatch.setattr(_fits, "MAX_BYTES", 2**10)
+    monkeypatch.setattr(route, "MAX_BYTES", 2**10)
     X, y = sine_data(n=60)
     net, caught = fit_warns(X, y, **HEALTHY, covariance="least_squares")
     assert [w.category for w in caught] == [exceptions.InferenceUnavailableWarning]
@@ -205,7 +205,7 @@ def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
     monkeypatch, m
 ):
     """J_s'J_s <= J'J: for one penalty and one noise, no variance gets smaller."""
-    from sklearn_nnci import _fits
+    from sklearn_nnci._linearized import route
 
     X, y = sine_data(n=400)
     y = np.column_stack([y, -y])[:, :m].squeeze()
@@ -213,10 +213,10 @@ def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
     whole, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
     assert exceptions.RowsLeftOutWarning not in [w.category for w in caught]
     assert whole.inference_.rows_used == 1.0
-    monkeypatch.setattr(_fits, "MAX_BYTES", 500_000)
+    monkeypatch.setattr(route, "MAX_BYTES", 500_000)
     part, caught = fit_warns(X, y, hidden_layer_sizes=(100,), max_iter=20, **known)
     left_out = [w for w in caught if w.category is exceptions.RowsLeftOutWarning]
-    fraction = int(np.sqrt(500_000 / (8 * _fits.ARRAYS)) / m) / 400
+    fraction = int(np.sqrt(500_000 / (8 * route.ARRAYS)) / m) / 400
     assert part.inference_.rows_used == pytest.approx(fraction)
     assert f"{fraction:.3g}" in str(left_out[0].message)
     se, wider = (e.get_prediction(X).se_mean for e in (whole, part))

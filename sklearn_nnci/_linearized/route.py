@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci import _dual, _information
-from sklearn_nnci._evidence import Evidence, maximise
-from sklearn_nnci._rows import EDF_EXHAUSTED, InferenceUnavailable, Penalty
-from sklearn_nnci._sums import LEVERAGE_CAP, ResidualSums, Totals
+from sklearn_nnci._linearized import dual, primal
+from sklearn_nnci._linearized.evidence import Evidence, maximise
+from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP
+from sklearn_nnci._linearized.totals import ResidualSums, Totals
+from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED, Penalty
+from sklearn_nnci.exceptions import InferenceUnavailable
 
 # Rows against parameters at which the two routes cost the same; bytes that a
 # factorisation may take.
@@ -124,14 +126,14 @@ def reduce_within_memory(rows):
     """
     m, p = rows.network.n_outputs, rows.network.n_parameters
     order = np.sqrt(MAX_BYTES / (8 * ARRAYS))  # of the largest matrices allowed
-    primal, largest = p <= order, int(order / m)
+    fits, largest = p <= order, int(order / m)
     few = rows.size * m < DUAL_BELOW * p
-    if primal and not (few and rows.size <= largest):
-        return _finite(_information.reduce(rows))
+    if fits and not (few and rows.size <= largest):
+        return _finite(primal.reduce(rows))
     if rows.size > largest:
         chosen = np.random.default_rng(SEED).choice(rows.size, largest, replace=False)
         rows = rows.sample(np.sort(chosen))
-    return _finite(_dual.reduce(rows))
+    return _finite(dual.reduce(rows))
 
 
 def reduce_primal(sums, penalty):
@@ -140,7 +142,7 @@ def reduce_primal(sums, penalty):
     columns = p if penalty.strength > 0.0 else n_rows
     what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
     _allow(3.0 * 8 * columns * p, what)
-    return _finite(_information.reduce(sums.rows))
+    return _finite(primal.reduce(sums.rows))
 
 
 def _finite(sums):
@@ -238,4 +240,4 @@ def _in_own_units(sums):
     rms = np.sqrt(np.diag(totals.rss) / totals.weight)
     scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
     rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
-    return (_information if sums.route == "primal" else _dual).reduce(rows)
+    return (primal if sums.route == "primal" else dual).reduce(rows)

@@ -28,11 +28,13 @@ import numpy as np
 from scipy import linalg, optimize
 from scipy.linalg import lapack
 
-from sklearn_nnci import _linalg
-from sklearn_nnci._losses import LOSSES
-from sklearn_nnci._network import Network, pack, unpack
-from sklearn_nnci._objective import Objective
-from sklearn_nnci._rows import Penalty
+from sklearn_nnci import exceptions
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network.losses import LOSSES
+from sklearn_nnci._network.perceptron import Network, pack, unpack
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._training.objective import Objective
+from sklearn_nnci._warn import warn
 
 # Measured (benchmarks/results/polish.md): up to 193 parameters Levenberg-Marquardt is
 # the faster and goes further; at 241, where units die, it can take 50 trainings.
@@ -69,6 +71,19 @@ class Polish(NamedTuple):
     "iterations exhausted"."""
     relative_offset: float = float("nan")
     """Of the inference after it; nan where there is none."""
+
+
+def refused(rows):
+    """Return whether polishing `rows` would interpolate; say so if it would."""
+    network = rows.network
+    if network.n_parameters <= rows.size * network.n_outputs:
+        return False
+    warn(
+        f"polish=True was left undone: {network.n_parameters} parameters would fit "
+        f"{rows.size} rows exactly at the minimum. Try a smaller network.",
+        exceptions.PolishRefusedWarning,
+    )
+    return True
 
 
 def polish(network, X, y, w, strength, *, loss="squared_error", method=None):
@@ -126,7 +141,7 @@ def _stacked(R, size):
     p = len(R) - 1
     below = np.zeros((p, p + 1), order="F")
     np.fill_diagonal(below, size)
-    block = min(_linalg.QR_BLOCK, p)
+    block = min(triangular.QR_BLOCK, p)
     return lapack.dtpqrt(p, block, R, below, overwrite_b=1)[0]
 
 

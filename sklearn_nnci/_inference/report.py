@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._inference.formulas import FORMULAS
+
 # Outputs of which values are shown.
 FEW = 4
 
@@ -90,7 +92,7 @@ class Report(NamedTuple):
 
     def _groups(self):
         """Return groups of (field, value, meaning); what is nan is left out."""
-        evidence = self.method == "evidence"
+        evidence = FORMULAS[self.method].evidence
         own = "the evidence" if evidence else "the fit"
         size = "p x p" if self.route == "primal" else "n x n"
         n_samples = f"{self.n_samples:,.1f}".removesuffix(".0")

@@ -7,7 +7,6 @@ by an orthogonal matrix from the left, which leaves F'F as it is.
 """
 
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -22,9 +21,6 @@ PANEL = 256
 # units of columns, to absorb before asking whether they do.
 GRAM_ERROR = 1e-8
 GRAM_AFTER = 4
-# Pivots of a Gram matrix above this, relatively, are certainly not zero: columns of a
-# condition below 1e5, whose normal equations are right to 1e-6 at each refinement.
-PIVOT_TOLERANCE, REFINEMENTS = 1e-10, 3
 
 
 def absorb(R, rows, triangular=False):
@@ -166,65 +162,6 @@ def norm(M):
     return float(np.sqrt(np.einsum("ij,ij->", M, M)))
 
 
-def rank_floor(R, n_rows):
-    """Return below what singular values of `R`, a rotation of `n_rows` rows, are 0."""
-    return np.finfo(float).eps * max(n_rows, R.shape[1]) * norm(R)
-
-
-def null_space_is(Z, R, n_rows):
-    """Return whether an upper triangle `R` (p, p) is certainly regular but for `Z`.
-
-    `Z` (r, p) are directions with R Z' = 0. They are all of the null space if [R; c Z]
-    has full rank; its smallest singular value is at least 1 / (sqrt(p) |T^-1|_1), T
-    its triangle. A few products with vectors estimate that norm.
-    """
-    p, T = len(R), np.array(R, order="F")
-    if len(Z):
-        c = linalg.norm(T, 1) / np.sqrt(p)  # of the size of columns of R
-        T = absorb(T, np.array(c * Z.T, order="C"))
-    smallest = lapack.dtrcon(T)[0] * linalg.norm(T, 1) / np.sqrt(p)
-    return smallest > rank_floor(R, n_rows)
-
-
-def rank(R, n_rows):
-    """Return the rank of `R` (k, p), a rotation of `n_rows` rows.
-
-    Pivots of R'R choose columns B that are certainly independent, at a fraction of the
-    cost of an SVD. An SVD is left for the others less what B explains of them,
-    S -= B (B'B)^-1 B'S: normal equations, repeated, which takes their error away.
-    """
-    # R'R is symmetric, and transposed in the order that LAPACK overwrites.
-    G, order, certain = certain_pivots((R.T @ R).T)
-    if certain >= min(R.shape):
-        return min(R.shape)
-    order = order - 1
-    S, back = R[:, order[certain:]], np.argsort(order)
-    G[:, certain:] = np.eye(len(G), len(G) - certain, -certain)  # leaves B'B alone
-    for part in gen_batches(S.shape[1], PANEL):
-        for _ in range(REFINEMENTS):
-            x = (R.T @ S[:, part])[order]
-            x[certain:] = 0.0
-            x = linalg.cho_solve((G, False), x, check_finite=False)
-            S[:, part] -= R @ x[back]
-    return certain + count_above(rank_floor(R, n_rows), S)
-
-
-def certain_pivots(G):
-    """Return the pivoted Cholesky factor of `G`, the order, how many are not zero.
-
-    `G` (F order) is overwritten. The pivots that count are certainly not zero; of the
-    others G, a Gram matrix, does not say.
-    """
-    tolerance = PIVOT_TOLERANCE * G.diagonal().max(initial=0.0)
-    return lapack.dpstrf(G, tol=tolerance, overwrite_a=1)[:3]
-
-
-def count_above(floor, M):
-    """Return how many singular values of `M` exceed `floor`; `M` may be spoilt."""
-    values = linalg.svdvals(M, overwrite_a=True, check_finite=False)
-    return int(np.sum(values > floor))
-
-
 def panels(F, M):
     """Yield ``(slice, F[slice] @ M)`` of a lower trapezoidal `F`, M (p, c)."""
     k, p = F.shape
@@ -266,93 +203,8 @@ def squared_norms(F, M):
     return total
 
 
-class Span(NamedTuple):
-    """The directions of the last t parameters that a set of rows determines."""
-
-    basis: np.ndarray
-    """(r, t), orthonormal rows; r < t, or t where nothing is dropped."""
-    values: np.ndarray
-    """(r,), the singular values kept, in decreasing order."""
-    tolerance: float
-    """Relative size from which on a component outside the span is real."""
-
-    @property
-    def full(self):
-        """Whether every direction is determined."""
-        return self.basis.shape[0] == self.basis.shape[1]
-
-    @property
-    def basis_or_none(self):
-        """The basis, or None where every direction is determined."""
-        return None if self.full else self.basis
-
-    def restrict(self, columns):
-        """Return columns (k, t) of the determined directions, (k, r)."""
-        return columns if self.full else columns @ self.basis.T
-
-    def expand(self, x):
-        """Return the t parameters of determined directions x (r,)."""
-        return x if self.full else self.basis.T @ x
-
-
-def span_of(M, n_rows):
-    """Return the row space of `M` (k, t), a rotation of `n_rows` rows.
-
-    A kept direction of relative singular value c is itself known to eps / c only,
-    which bounds from below what can be called outside.
-    """
-    eps = np.finfo(float).eps
-    _, s, Vt = linalg.svd(M, full_matrices=False, check_finite=False)
-    floor = np.finfo(float).eps * max(n_rows, M.shape[1]) * s.max(initial=0.0)
-    r = int(np.sum(s > floor))  # numpy's rule
-    spread = s[0] / s[r - 1] if r else 1.0
-    tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
-    return Span(Vt[:r], s[:r], float(tolerance))
-
-
-def restrict_last(R, span):
-    """Overwrite a triangle `R` by that of R D, D = diag(I, B'), and return its size.
-
-    The last columns come to lie within their `span`. What that leaves of R is made 1.
-    """
-    r, t = span.basis.shape
-    head = len(R) - t
-    tail = span.restrict(R[:, head:])
-    R[:, head:] = np.eye(len(R), t, -head)
-    R[:head, head : head + r] = tail[:head]
-    R[head : head + r, head : head + r] = np.linalg.qr(tail[head:], mode="r")
-    return head + r
-
-
-def outside_span(basis, tolerance, columns):
-    """Return which `columns` (p, c) leave the span of their last t rows.
-
-    `basis` is that of a `Span`, or None where all directions are determined.
-    """
-    if basis is None:
-        return np.zeros(columns.shape[1], dtype=bool)
-    tail = columns[len(columns) - basis.shape[1] :]
-    largest = np.abs(tail).max(axis=0, initial=np.finfo(float).tiny)
-    tail = tail / largest  # whose squares neither overflow nor vanish
-    rest = tail - basis.T @ (basis @ tail)
-    size = np.linalg.norm(tail, axis=0)
-    return np.linalg.norm(rest, axis=0) > tolerance * size
-
-
 @contextmanager
 def overflowing():
     """Let numbers overflow without a word: `unbounded` says what became of them."""
     with np.errstate(over="ignore", invalid="ignore"):
         yield
-
-
-def unbounded(V, lost):
-    """Overwrite a covariance where nothing bounds it, and return it with these rows.
-
-    They are those `lost`, and those whose variance is no number, by overflow: then
-    the variance is infinite, and the covariance with the others is not known.
-    """
-    lost = lost | ~np.isfinite(np.diag(V))
-    V[lost], V[:, lost] = np.nan, np.nan
-    V[lost, lost] = np.inf
-    return V, lost

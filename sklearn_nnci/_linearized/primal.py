@@ -15,10 +15,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklearn_nnci import _jacobian, _kriging, _linalg
-from sklearn_nnci._network import null_directions, pack, unpack
-from sklearn_nnci._rows import Penalty
-from sklearn_nnci._sums import FirstPass, Meat, ResidualSums, Totals, Triangle
+from sklearn_nnci._linearized import dual_posterior
+from sklearn_nnci._linearized.sandwich import Meat
+from sklearn_nnci._linearized.totals import FirstPass, ResidualSums, Totals, Triangle
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import null_directions, pack, unpack
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.rank import (
+    Span,
+    null_space_is,
+    outside_span,
+    rank,
+    rank_floor,
+    restrict_last,
+    span_of,
+    unbounded,
+)
 
 # Rows to copy at a time.
 PANEL = 512
@@ -71,12 +84,12 @@ class Primal(NamedTuple):
         """Return rank J, always exactly: p less what is null for every X, or less."""
         p, Z = self.J.shape[1], null_directions(self.network)
         known = self._null_space_is(Z)
-        return p - len(Z) if known else _linalg.rank(self.J, self.n_rows)
+        return p - len(Z) if known else rank(self.J, self.n_rows)
 
     def _null_space_is(self, Z):
         """Return whether J z = 0 certainly for the rows of `Z` only."""
         R = self.J[: self.J.shape[1]]
-        return self.triangular and _linalg.null_space_is(Z, R, self.n_rows)
+        return self.triangular and null_space_is(Z, R, self.n_rows)
 
     def spectrum_parts(self, penalty_free):
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
@@ -91,10 +104,10 @@ class Primal(NamedTuple):
 
     def penalise(self, penalty):
         """Return the factored information of these rows under `penalty`."""
-        floor = _linalg.rank_floor(self.J, self.n_rows)
+        floor = rank_floor(self.J, self.n_rows)
         if np.sqrt(penalty.strength) <= floor and not self._null_space_is(()):
-            span = _linalg.span_of(self.J, self.n_rows)
-            root = _linalg.lower(span.basis / span.values[:, None])
+            span = span_of(self.J, self.n_rows)
+            root = triangular.lower(span.basis / span.values[:, None])
             condition = np.linalg.norm(span.values) * np.linalg.norm(1.0 / span.values)
         else:
             span, root, condition = self._ridge(penalty)
@@ -109,18 +122,18 @@ class Primal(NamedTuple):
         """
         p, n_free = self.J.shape[1], penalty.n_free
         R = self._penalised_triangle(penalty)
-        span = _linalg.span_of(R[:, p - n_free :], self.n_rows)
+        span = span_of(R[:, p - n_free :], self.n_rows)
         rank = p
         if not span.full:
-            span = span._replace(basis=_linalg.lower(span.basis))
-            rank = _linalg.restrict_last(R, span)
-        condition = _linalg.norm(R[:rank, :rank])
-        root = _linalg.root_of_inverse(R)
-        condition *= _linalg.norm(root[:rank, :rank])
+            span = span._replace(basis=triangular.lower(span.basis))
+            rank = restrict_last(R, span)
+        condition = triangular.norm(R[:rank, :rank])
+        root = triangular.root_of_inverse(R)
+        condition *= triangular.norm(root[:rank, :rank])
         if not span.full:
             tail = root[:rank, p - n_free :]
             tail[:] = tail[:, : len(span.basis)] @ span.basis  # trapezoidal, as B is
-            root = _linalg.first_rows(root, rank)
+            root = triangular.first_rows(root, rank)
         return span, root, condition
 
     def _penalised_triangle(self, penalty):
@@ -128,10 +141,10 @@ class Primal(NamedTuple):
         p = self.J.shape[1]
         diagonal = np.sqrt(penalty.apply(np.ones(p)))
         if self.triangular:
-            return _linalg.add_diagonal(np.array(self.J[:p], order="F"), diagonal)
+            return triangular.add_diagonal(np.array(self.J[:p], order="F"), diagonal)
         R = np.diag(diagonal).T  # in the order that LAPACK overwrites
         for part in gen_batches(len(self.J), PANEL):
-            R = _linalg.absorb(R, np.array(self.J[part].T, order="C"))
+            R = triangular.absorb(R, np.array(self.J[part].T, order="C"))
         return R
 
 
@@ -155,7 +168,7 @@ def _first_pass(rows):
     if rows.size * rows.network.n_outputs < columns:
         M = np.vstack([np.empty((0, columns)), *(block.T.copy() for block in blocks())])
     else:
-        M = _linalg.triangle(blocks, columns)
+        M = triangular.triangle(blocks, columns)
     return FirstPass(totals, Triangle(M))
 
 
@@ -166,7 +179,7 @@ class PrimalInformation(NamedTuple):
     penalty: Penalty
     root: np.ndarray
     """F (r, p), lower trapezoidal, F'F = A^+."""
-    span: _linalg.Span
+    span: Span
     """What the rows determine of the last columns."""
     condition: float
     """|A^1/2| |A^-1/2| in the Frobenius norm, null directions left out."""
@@ -180,7 +193,7 @@ class PrimalInformation(NamedTuple):
         J, total = self.sums.J, 0.0
         for part in gen_batches(len(J), PANEL):
             Jt = np.array(J[part].T, order="C")
-            total += _linalg.squared_norms(self.root, Jt).sum()
+            total += triangular.squared_norms(self.root, Jt).sum()
         return total
 
     def rowwise(self):
@@ -213,7 +226,7 @@ class PrimalInformation(NamedTuple):
             return None
         blocks = self._spread(meat, whitened)
         del whitened  # as large as the root, and not needed to the end
-        root = _linalg.lower_of_sum(blocks, self.root.shape[1])
+        root = triangular.lower_of_sum(blocks, self.root.shape[1])
         return PrimalPosterior(root, *limits)
 
     def _whitened(self, meat):
@@ -230,15 +243,15 @@ class PrimalInformation(NamedTuple):
         J, F = self.sums.J, self.root
         for part in gen_batches(len(J if whitened is None else whitened), PANEL):
             if whitened is None:
-                W = meat.noise_root[0, 0, 0] * _linalg.times(F, J[part].T).T
+                W = meat.noise_root[0, 0, 0] * triangular.times(F, J[part].T).T
             else:
                 W = np.array(whitened[part], order="F")
-            yield _linalg.times_from_right(W, F)
+            yield triangular.times_from_right(W, F)
         penalty = np.sqrt(meat.prior_scale * self.penalty.apply(np.ones(F.shape[1])))
         for part in gen_batches(len(penalty), PANEL):
             if penalty[part].any():
                 W = np.array((F[:, part] * penalty[part]).T, order="F")
-                yield _linalg.times_from_right(W, F)
+                yield triangular.times_from_right(W, F)
 
 
 def _with_leverage(rows, root):
@@ -246,9 +259,9 @@ def _with_leverage(rows, root):
     m = rows.network.n_outputs
     for block, chunk in rows.blocks(doing="leverages"):
         if m == 1:
-            yield chunk, _linalg.squared_norms(root, block[:-1])[:, None, None]
+            yield chunk, triangular.squared_norms(root, block[:-1])[:, None, None]
         else:
-            u = _linalg.times(root, block[:-1], overwrite=True)
+            u = triangular.times(root, block[:-1], overwrite=True)
             u = u.reshape(len(root), m, -1)
             yield chunk, np.einsum("rkn,rln->nkl", u, u)
 
@@ -259,7 +272,7 @@ def _second_pass(rows, root, cap, step):
     towards = None if step is None else unpack(step, rows.network)
     for chunk, H in _with_leverage(rows, root):
         if towards is not None:
-            b = _jacobian.jvp(chunk.factors, towards)
+            b = jacobian.jvp(chunk.factors, towards)
         total = total.merge(ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap))
     return total
 
@@ -270,12 +283,12 @@ def _meat_pass(rows, root, meat):
 
     def blocks():
         for block, chunk in rows.blocks(doing="robust covariance"):
-            u = _linalg.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
+            u = triangular.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
             H = np.einsum("rkn,rln->nkl", u, u)
             mix = meat.at(chunk.residuals, H).noise_root * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
 
-    return Triangle(_linalg.triangle(blocks, r))
+    return Triangle(triangular.triangle(blocks, r))
 
 
 class PrimalPosterior(NamedTuple):
@@ -290,34 +303,34 @@ class PrimalPosterior(NamedTuple):
     scale: float = 1.0
     """Standard deviation that F is in units of."""
 
-    @_linalg.overflowing()
+    @triangular.overflowing()
     def variance(self, F):
         """Return the variance of each f_k(x), (m, n).
 
         Infinite where it is lost: outside the span of the rows, or to overflow.
         """
         shape = F.shape
-        Jt = _jacobian.dense(F).reshape(shape[0], -1)
-        lost = _linalg.outside_span(self.basis, self.tolerance, Jt)
-        v = self.scale**2 * _linalg.squared_norms(self.root, Jt)
+        Jt = jacobian.dense(F).reshape(shape[0], -1)
+        lost = outside_span(self.basis, self.tolerance, Jt)
+        v = self.scale**2 * triangular.squared_norms(self.root, Jt)
         v[lost | ~np.isfinite(v)] = np.inf
         return v.reshape(shape[1:])
 
-    @_linalg.overflowing()
+    @triangular.overflowing()
     def covariance(self, F):
         """Return the covariance of all f_k(x), (m n, m n), and which are lost.
 
         Of these the variance is infinite, the covariance with the others nan.
         """
-        Jt = _jacobian.dense(F).reshape(F.shape[0], -1)
-        u = self.scale * _linalg.times(self.root, Jt)
-        lost = _linalg.outside_span(self.basis, self.tolerance, Jt)
-        return _linalg.unbounded(u.T @ u, lost)
+        Jt = jacobian.dense(F).reshape(F.shape[0], -1)
+        u = self.scale * triangular.times(self.root, Jt)
+        lost = outside_span(self.basis, self.tolerance, Jt)
+        return unbounded(u.T @ u, lost)
 
     def parameter_covariance(self):
         """Return the covariance of theta, (p, p), and which are lost."""
         unit = np.eye(self.root.shape[1])
-        lost = _linalg.outside_span(self.basis, self.tolerance, unit)
+        lost = outside_span(self.basis, self.tolerance, unit)
         return self.scale**2 * (self.root.T @ self.root), lost
 
     def state(self):
@@ -330,4 +343,4 @@ def restore(network, state):
     fields = {name: value for name, value in state.items() if name != "route"}
     if state["route"] == "primal":
         return PrimalPosterior(**fields)
-    return _kriging.restore(network, fields)
+    return dual_posterior.restore(network, fields)

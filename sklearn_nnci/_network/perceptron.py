@@ -18,6 +18,8 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit
 
+from sklearn_nnci._numerics.chunks import row_slices
+
 # act(z), which may overwrite z
 ACTIVATIONS = {
     "identity": lambda z: z,
@@ -163,3 +165,49 @@ def sensitivities(network, activations, cotangent=None):
         delta = np.multiply(back, slope(a)[:, None, :], out=own)
         deltas.append(delta)
     return deltas[::-1]
+
+
+def checked_network(coefs, intercepts, activation, n_features, n_outputs, n_layers):
+    """Return the weights as a float64 `Network`; ValueError if they cannot be one."""
+    if not len(coefs) == len(intercepts) == n_layers:
+        raise ValueError(
+            f"coefs_ has {len(coefs)} arrays and intercepts_ {len(intercepts)}, "
+            f"expected {n_layers} of each. Were they changed by hand? Fit again."
+        )
+    network = Network(
+        tuple(_numbers(W, f"coefs_[{i}]") for i, W in enumerate(coefs)),
+        tuple(_numbers(b, f"intercepts_[{i}]") for i, b in enumerate(intercepts)),
+        activation,
+    )
+    fan_in, last = n_features, len(network.coefs) - 1
+    for layer, (W, b) in enumerate(zip(network.coefs, network.intercepts, strict=True)):
+        fan_out = n_outputs if layer == last else b.size
+        if W.shape != (fan_in, fan_out) or b.shape != (fan_out,):
+            raise ValueError(
+                f"coefs_[{layer}] and intercepts_[{layer}] have shapes {W.shape} and "
+                f"{b.shape}, expected ({fan_in}, {fan_out}) and ({fan_out},). Were "
+                "they changed by hand? Fit again."
+            )
+        fan_in = fan_out
+    return network
+
+
+def _numbers(values, name):
+    """Return `values` as float64; ValueError if they are not finite numbers."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        what = "not finite" if values.dtype.kind == "f" else f"of {values.dtype}"
+        raise ValueError(
+            f"{name} is {what}, finite floats are expected. Was it changed by hand? "
+            "Fit again."
+        )
+    return values.astype(np.float64, copy=False)
+
+
+def linear_predictor(network, X):
+    """Return f, (m, n)."""
+    f = np.empty((network.n_outputs, X.shape[0]))
+    widest = sum(W.shape[1] for W in network.coefs)
+    for part in row_slices(X.shape[0], 8 * widest):
+        f[:, part] = forward(network, X[part])[-1]
+    return f

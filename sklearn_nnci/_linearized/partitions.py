@@ -14,9 +14,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sklearn_nnci import _training
-from sklearn_nnci._network import FLOATS, Network
-from sklearn_nnci._rows import InferenceUnavailable, Rows
+from sklearn_nnci._linearized import training_rows
+from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._network.perceptron import FLOATS, Network
+from sklearn_nnci.exceptions import InferenceUnavailable
 
 # How many partial results one task merges.
 FAN_IN = 8
@@ -46,8 +47,8 @@ class Part(NamedTuple):
                 f"outputs: got {lengths}, for a network of {m} outputs. Try "
                 "compute_chunk_sizes() of each, and rechunk."
             )
-        w = _training.weights(w, X) if n else np.ones(0)
-        rows = _training.training_rows(self.network, X, y.reshape(n, m), w, self.loss)
+        w = training_rows.weights(w, X) if n else np.ones(0)
+        rows = training_rows.present(self.network, X, y.reshape(n, m), w, self.loss)
         return rows.rescaled(self.scale)
 
 
@@ -156,7 +157,7 @@ def _aligned(X, y, sample_weight, network):
     """Return X, (y, sample_weight) as dask arrays whose partitions go together."""
     import dask.array as da
 
-    X, others = _features(X, len(network.coefs[0])), []
+    X, others = whole_rows(X, len(network.coefs[0])), []
     if isinstance(sample_weight, Real):
         sample_weight = X.map_blocks(_filled, sample_weight, drop_axis=1, dtype=float)
     for name, a in (("y", y), ("sample_weight", sample_weight)):
@@ -197,7 +198,7 @@ def _like_chunks(a, X, name):
     return a.rechunk({0: X.chunks[0]})
 
 
-def _features(X, d):
+def whole_rows(X, d):
     """Return `X` as a dask array of whole rows, of `d` features."""
     import dask.array as da
 
@@ -252,55 +253,3 @@ def _shown(values):
     futures = client.compute(values)
     progress(futures)
     return client.gather(futures)
-
-
-def predict(network, X, shape, flags):
-    """Return what ``network.predict(X, **flags)`` does, as lazy dask arrays.
-
-    `shape` is (m,), or () for one output; each partition is predicted once.
-    """
-    from dask import delayed
-
-    X, m = _features(X, network.n_features_in_), int(np.prod(shape))
-    tails = _tails(shape, flags)
-    width = m + sum(int(np.prod(tail)) for tail in tails[1:])
-    packed = X.map_blocks(
-        _packed, delayed(network), flags, width, dtype=float,
-        chunks=(X.chunks[0], (width,)), meta=np.empty((0, 0)),
-    )  # fmt: skip
-    ends = np.cumsum([int(np.prod(tail)) for tail in tails])
-    # A network trained in float32 predicts in float32, of float32 rows.
-    narrow = X.dtype == np.float32 and network.coefs_[0].dtype == np.float32
-    dtypes = [np.dtype(np.float32 if narrow else float), np.dtype(float)]
-    parts = [
-        _taken(packed, end - int(np.prod(tail)), end, tail, dtype)
-        for tail, end, dtype in zip(tails, ends, dtypes, strict=False)
-    ]
-    return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-def _taken(packed, start, stop, tail, dtype):
-    """Return columns of the dask array `packed` (n, width) as (n, *tail)."""
-    return packed.map_blocks(
-        lambda block: block[:, start:stop].reshape(-1, *tail).astype(dtype),
-        dtype=dtype, chunks=(packed.chunks[0], *((size,) for size in tail)),
-        drop_axis=1, new_axis=list(range(1, 1 + len(tail))) or None,
-        meta=np.empty((0,) * (1 + len(tail)), dtype),
-    )  # fmt: skip
-
-
-def _tails(shape, flags):
-    """Return the shapes, without rows, of what predict returns."""
-    if flags.get("return_ci") or flags.get("return_pi"):
-        return [shape, (*shape, 2, *np.shape(flags["confidence_level"]))]
-    return [shape, shape] if flags.get("return_std") else [shape]
-
-
-def _packed(X, network, flags, width):
-    """Return the columns of y and of what goes with it, side by side."""
-    n = X.shape[0]
-    if not n:
-        return np.empty((0, width))
-    found = network.predict(X, **flags)
-    found = found if isinstance(found, tuple) else (found,)
-    return np.hstack([a.reshape(n, -1) for a in found])

@@ -1,20 +1,23 @@
-"""Statistics of a fitted network: its rows, its parameters, and its checks."""
+"""What there is to know about a fitted network besides intervals: a mixin.
+
+Its Jacobian, its parameters, its rows, its checks.
+"""
 
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_nnci import _jacobian, _moments, _network
-from sklearn_nnci._covariance import fit_for_leave_one_out
-from sklearn_nnci._diagnostics import Check, Diagnostics
-from sklearn_nnci._influence import influence, loo_residuals
-from sklearn_nnci._intervals import Prediction
-from sklearn_nnci._rows import Penalty
-from sklearn_nnci._starts import StartsMixin
+from sklearn_nnci._inference import standard_errors
+from sklearn_nnci._inference.diagnostics import Check, Diagnostics
+from sklearn_nnci._inference.infer import fit_for_leave_one_out, infer
+from sklearn_nnci._inference.influence import influence, loo_residuals
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian, perceptron
+from sklearn_nnci._prediction import Prediction
 
 
-class StatisticsMixin(StartsMixin):
-    """What there is to know about a network with its inference, besides intervals."""
+class ReportMethods:
+    """Methods of a network that report on its fit."""
 
     def jacobian(self, X):
         """Return the derivative of the output with respect to every parameter.
@@ -32,9 +35,9 @@ class StatisticsMixin(StartsMixin):
         """
         check_is_fitted(self)
         X = validate_data(
-            self, X, accept_sparse="csr", dtype=_network.FLOATS, reset=False
+            self, X, accept_sparse="csr", dtype=perceptron.FLOATS, reset=False
         )
-        J = _jacobian.dense(_jacobian.factors(self._network(), X)).T
+        J = jacobian.dense(jacobian.factors(self._network(), X)).T
         return J[:, 0] if self.n_outputs_ == 1 else J
 
     def parameter_names(self):
@@ -46,7 +49,7 @@ class StatisticsMixin(StartsMixin):
             ``coefs_[l][i, j]``, layer by layer in C order, then ``intercepts_[l][j]``.
         """
         check_is_fitted(self)
-        return _network.parameter_names(self._network())
+        return perceptron.parameter_names(self._network())
 
     def parameter_covariance(self):
         """Return the covariance of the packed parameters.
@@ -73,7 +76,7 @@ class StatisticsMixin(StartsMixin):
                 "The covariance is unbounded: no residual degrees of freedom are left. "
                 "Try covariance='auto'."
             )
-        return _moments.parameter_covariance(state, network)[0]
+        return standard_errors.parameter_covariance(state, network)[0]
 
     def summary(self, confidence_level=0.95):
         """Return every parameter with its standard error and interval.
@@ -103,10 +106,10 @@ class StatisticsMixin(StartsMixin):
         flipping their signs, gives the same function.
         """
         state, network = self._with_inference()
-        names, estimate = _network.parameter_names(network), state["theta"]
+        names, estimate = perceptron.parameter_names(network), state["theta"]
         std_error, lost = np.full(len(names), np.inf), np.zeros(len(names), dtype=bool)
         if state["posterior"] is not None:
-            cov, lost = _moments.parameter_covariance(state, network)
+            cov, lost = standard_errors.parameter_covariance(state, network)
             std_error = np.where(lost, np.inf, np.sqrt(np.diag(cov)))
         dof = float(np.min(state["dof"]))
         table = Prediction(estimate, std_error, std_error, dof, names)
@@ -202,17 +205,17 @@ class StatisticsMixin(StartsMixin):
     def _smoother(self, X, y, sample_weight):
         """Return the fit behind leave-one-out, of the rows of the inference."""
         check_is_fitted(self)
-        X, y = self._checked_data(X, y)
-        rows, validation, strength = self._problem(X, y, sample_weight)
-        state = getattr(self, "_inference", {"absent": ""})
+        problem = self._problem(*self._checked_data(X, y), sample_weight)
+        rows, state = problem.rows, getattr(self, "_inference", {"absent": ""})
         if "absent" in state:
-            asked = self.covariance or "auto"
-            found = self._inferred(rows, validation, strength, asked)
+            found = infer(problem, self.covariance or "auto", self.noise)
             return fit_for_leave_one_out(rows, found.loo, found.scale)
         state, _ = self._with_inference()
         *penalty, scale = state["loo"].values()
         fit = fit_for_leave_one_out(rows, Penalty(*penalty), scale)
-        if not _moments.same_rows(state, fit.totals._replace(rss=_unscaled(fit))):
+        if not standard_errors.same_rows(
+            state, fit.totals._replace(rss=_unscaled(fit))
+        ):
             raise ValueError(
                 "X and y are not the rows of the last inference: their number, their "
                 "y, or what is left of it differ. Try the rows (and weights) given to "

@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from sklearn_nnci import _jacobian, _linalg
-from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._rows import Penalty
-from sklearn_nnci._sums import Meat
+from sklearn_nnci._linearized.sandwich import Meat
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.chunks import row_slices
+from sklearn_nnci._numerics.rank import outside_span, unbounded
 
 # Below this share of the first term of j'A^-1 j, its subtraction has lost ten digits
 # and the sum of squares is computed instead.
@@ -39,7 +41,7 @@ class Kriging(NamedTuple):
 
     def whiten(self, k, jb):
         """Return (z, r) for `k` (N, c) and the free part `jb` (n_free, c)."""
-        z = _linalg.times(self.inverse, k)
+        z = triangular.times(self.inverse, k)
         seen = jb if self.basis is None else self.basis @ jb
         r = linalg.solve_triangular(self.T, seen, trans="T", check_finite=False)
         return z, r - self.Q.T @ z
@@ -60,13 +62,13 @@ class DualPosterior(NamedTuple):
 
     X: Any
     """(n, d), dense or CSR."""
-    factors: _jacobian.Factors
+    factors: jacobian.Factors
     """Factors of its weighted rows."""
     kriging: Kriging
     penalty: Penalty
     meat: Meat
 
-    @_linalg.overflowing()
+    @triangular.overflowing()
     def variance(self, F):
         """Return the variance of each f_k(x), (m, n).
 
@@ -74,7 +76,7 @@ class DualPosterior(NamedTuple):
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        diagonal = _jacobian.tangent_kernel_diagonal(F, len(jb))
+        diagonal = jacobian.tangent_kernel_diagonal(F, len(jb))
         prior = np.einsum("nkk->kn", diagonal).ravel() / self.penalty.strength
         v = prior - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
         cancelling = np.flatnonzero(_lossy(v, prior))
@@ -93,7 +95,7 @@ class DualPosterior(NamedTuple):
         v[self._lost(jb) | ~np.isfinite(v)] = np.inf
         return v.reshape(F.shape[1:])
 
-    @_linalg.overflowing()
+    @triangular.overflowing()
     def covariance(self, F):
         """Return the covariance of all f_k(x), (m n, m n), and which are lost.
 
@@ -101,13 +103,13 @@ class DualPosterior(NamedTuple):
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        prior = _jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
+        prior = jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
         V = prior - z.T @ z + r.T @ r
         if _lossy(np.diag(V), np.diag(prior)).any():
             a = self.kriging.smoother(z, r)
             left = self._left_to_penalty(F, slice(None), a)
             V = a.T @ a + left.T @ left
-        return _linalg.unbounded(self._combine(z, r, V), self._lost(jb))
+        return unbounded(self._combine(z, r, V), self._lost(jb))
 
     def _left_to_penalty(self, F, columns, a):
         """Return (j_a - J_a'a) / sqrt(lambda), so that v = a'a + its squared norm.
@@ -115,16 +117,16 @@ class DualPosterior(NamedTuple):
         Nothing cancels here, but it costs n p a column where the rest costs n^2.
         """
         (p, m, _), n_free = F.shape, self.penalty.n_free
-        left = _jacobian.dense(F).reshape(p, -1)[:, columns]
+        left = jacobian.dense(F).reshape(p, -1)[:, columns]
         n = self.factors.shape[2]
         for part in row_slices(n, 8 * p * m):
-            Jt = _jacobian.dense(_jacobian.take(self.factors, part)).reshape(p, -1)
+            Jt = jacobian.dense(jacobian.take(self.factors, part)).reshape(p, -1)
             left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
         return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
     def parameter_covariance(self):
         """Return the covariance of theta, that of unit queries, and which are lost."""
-        Jt = _jacobian.dense(self.factors)
+        Jt = jacobian.dense(self.factors)
         p, n_free = len(Jt), self.penalty.n_free
         k = Jt.reshape(p, -1).T / self.penalty.strength
         k[:, p - n_free :] = 0.0
@@ -147,8 +149,8 @@ class DualPosterior(NamedTuple):
 
     def _query(self, F):
         n_free = self.penalty.n_free
-        k = _jacobian.tangent_kernel(self.factors, F, n_free) / self.penalty.strength
-        return k, _jacobian.intercept_columns(F, n_free)
+        k = jacobian.tangent_kernel(self.factors, F, n_free) / self.penalty.strength
+        return k, jacobian.intercept_columns(F, n_free)
 
     def _mix(self, a):
         """Return M_i'a_i, (c n, columns)."""
@@ -158,7 +160,7 @@ class DualPosterior(NamedTuple):
         return np.einsum("kln,knq->lnq", mix, blocks).reshape(-1, a.shape[1])
 
     def _lost(self, jb):
-        return _linalg.outside_span(self.kriging.basis, self.kriging.tolerance, jb)
+        return outside_span(self.kriging.basis, self.kriging.tolerance, jb)
 
     def _combine(self, z, r, V):
         """Return the covariance from V = J_q A^-1 J_q' and the whitened queries."""
@@ -190,5 +192,5 @@ def restore(network, state):
     X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
     cotangent = np.eye(len(state["cotangent"]))[:, :, None] * state["cotangent"]
-    F = _jacobian.factors(network, X, cotangent)
+    F = jacobian.factors(network, X, cotangent)
     return DualPosterior(X, F, kriging, penalty, meat)

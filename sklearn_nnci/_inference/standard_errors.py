@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci import _jacobian
-from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._information import restore
-from sklearn_nnci._network import pack, transposed, unpack
+from sklearn_nnci._linearized.primal import restore
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import pack, transposed, unpack
+from sklearn_nnci._numerics.chunks import row_slices
 
 # The layout of the state below; one of another layout is not read.
 LAYOUT = 2
@@ -104,7 +104,7 @@ def moments(state, network, X):
     v, b = np.full((m, n), np.inf), np.zeros((m, n))
     if state["posterior"] is not None:
         posterior = restore(network, state["posterior"])
-        for part, F in _jacobian.stream(network, X):
+        for part, F in jacobian.stream(network, X):
             v[:, part] = posterior.variance(F)
             b[:, part] = _remaining_step(state, network, F)
     beside = b**2 + state["excess"][:, None]
@@ -147,7 +147,7 @@ def covariance(state, network, X, everywhere=False):
     m, n = network.n_outputs, X.shape[0]
     V, lost = np.full((m * n, m * n), np.nan), np.ones(m * n, dtype=bool)
     if state["posterior"] is not None:
-        F = _jacobian.factors(network, X)
+        F = jacobian.factors(network, X)
         V, lost = restore(network, state["posterior"]).covariance(F)
         b = _remaining_step(state, network, F).ravel()
         u = np.repeat(state["excess"] + everywhere * state["doubt"], n)
@@ -175,4 +175,4 @@ def _remaining_step(state, network, F):
     """Return b(x) = j(x)'step, (m, n), or 0."""
     if state["step"] is None:
         return np.zeros(F.shape[1:])
-    return _jacobian.jvp(F, unpack(state["step"], network))
+    return jacobian.jvp(F, unpack(state["step"], network))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._sums import leave_one_out
+from sklearn_nnci._linearized.sandwich import leave_one_out
 
 
 class Influence(NamedTuple):

@@ -3,22 +3,21 @@
 Rows are read chunk by chunk, as often as needed: nothing of their number is kept.
 """
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length
 
-from sklearn_nnci import _jacobian
-from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._losses import LOSSES
-from sklearn_nnci._network import Network, forward, sensitivities
-from sklearn_nnci._progress import progress
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.losses import LOSSES
+from sklearn_nnci._network.perceptron import Network, forward, sensitivities
+from sklearn_nnci._numerics.chunks import row_slices
+from sklearn_nnci._numerics.progress import progress
+from sklearn_nnci.exceptions import InferenceUnavailable
 
 # Beyond this share of degrees of freedom no noise can be told from the residuals.
 EDF_EXHAUSTED = 0.95
-
-
-class InferenceUnavailable(ValueError):
-    """Inference that cannot be done; `fit` turns it into a warning."""
 
 
 class Penalty(NamedTuple):
@@ -39,7 +38,7 @@ class Penalty(NamedTuple):
 class Chunk(NamedTuple):
     """Some rows: the factors of their Jacobian, and what is left unexplained there."""
 
-    factors: _jacobian.Factors
+    factors: jacobian.Factors
     """Of root_weight f / scale, or of sqrt(w) times that."""
     residuals: np.ndarray
     """e, (m, k), weighted or not like the factors."""
@@ -117,7 +116,7 @@ class Rows(NamedTuple):
         if weighted and (w != 1.0).any():
             cotangent, e = cotangent * np.sqrt(w), e * np.sqrt(w)
         deltas = sensitivities(self.network, [*activations, f], cotangent)
-        F = _jacobian.Factors(tuple(activations), tuple(deltas))
+        F = jacobian.Factors(tuple(activations), tuple(deltas))
         return Chunk(F, e, w, root_weight, y)
 
     def chunks(self, *, weighted=False, doing=""):
@@ -137,6 +136,45 @@ class Rows(NamedTuple):
             if buffer.size < (p + 1) * m * k:
                 buffer = np.empty((p + 1) * m * k)
             block = buffer[: (p + 1) * m * k].reshape(p + 1, m, k)
-            _jacobian.dense(chunk.factors, out=block[:-1])
+            jacobian.dense(chunk.factors, out=block[:-1])
             block[-1] = chunk.residuals
             yield block.reshape(p + 1, m * k), chunk
+
+
+def target(y):
+    """Return `y` as float64 (n, m)."""
+    y = check_array(y, ensure_2d=False, dtype=np.float64)
+    return y.reshape(len(y), -1)
+
+
+def weights(sample_weight, X):
+    """Return `sample_weight` as float64 (n,), ones if None."""
+    n = X.shape[0]
+    if sample_weight is None:
+        return np.broadcast_to(1.0, n)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n, sample_weight)
+    w = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    check_consistent_length(X, w)
+    if w.ndim != 1:
+        raise ValueError(f"sample_weight must be 1-d, got shape {w.shape}.")
+    if (w < 0.0).any():
+        raise InferenceUnavailable(
+            f"sample_weight counts rows, so it cannot be negative, got {w.min():g}."
+        )
+    return w
+
+
+def present(network, X, y, w, loss, train=None, verbose=False):
+    """Return the `Rows` that trained, less those of weight 0; `train` None: all."""
+    if LOSSES[loss].counts and len(y) and y.min() < 0.0:
+        raise InferenceUnavailable(
+            f"y counts events under loss={loss!r}, but its least is {y.min():g}. "
+            "Try loss='squared_error'."
+        )
+    absent = w <= 0.0
+    if absent.any():
+        train = np.flatnonzero(~absent) if train is None else train[~absent[train]]
+    return Rows(network, X, y, w, np.ones(y.shape[1]), loss, train, verbose)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._chunks import broadcasting, row_slices
-from sklearn_nnci._network import forward, sensitivities
+from sklearn_nnci._network.perceptron import forward, sensitivities
+from sklearn_nnci._numerics.chunks import broadcasting, row_slices
 
 
 class Factors(NamedTuple):

@@ -10,10 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sklearn_nnci import _advice
-from sklearn_nnci._advice import LARGEST_OFFSET, LARGEST_PRESS, LARGEST_SMOOTHING
-from sklearn_nnci._report import html_table
-from sklearn_nnci._rows import EDF_EXHAUSTED
+from sklearn_nnci._inference import advice
+from sklearn_nnci._inference.advice import (
+    LARGEST_OFFSET,
+    LARGEST_PRESS,
+    LARGEST_SMOOTHING,
+)
+from sklearn_nnci._inference.report import html_table
+from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED
 
 # Mean squared step to the evidence optimum over the noise: beyond 1 it, not the noise,
 # takes most of the width.
@@ -76,36 +80,36 @@ class Diagnostics(tuple):
 def checks(fitted):
     """Return every `Check` of a `Fitted` network."""
     report, inference = fitted.report, fitted.inference
-    plain = report.method in ("bayesian", "evidence", "least_squares")
     ends, width = {None: np.nan, "": 0.0}, _width(fitted)
     # One thing at a time: what explains nothing has a cure of its own.
     far = "" if width > LARGEST_WIDTH else "NotAtMinimumWarning"
     table = [
         ("NoResidualDofWarning", "no degrees of freedom left",
-         report.edf / fitted.n_rows, EDF_EXHAUSTED, _advice.no_dof),
+         report.edf / fitted.n_rows, EDF_EXHAUSTED, advice.no_dof),
         ("WideIntervalsWarning", "width over knowing nothing", width,
-         LARGEST_WIDTH, _advice.wide),
+         LARGEST_WIDTH, advice.wide),
         (far, "step over noise", _step(fitted), LARGEST_STEP,
-         _advice.step),
-        (far if not fitted.evidence else "", "relative offset",
+         advice.step),
+        (far if not fitted.formula.evidence else "", "relative offset",
          np.nan if fitted.unbounded else report.relative_offset, LARGEST_OFFSET,
-         _advice.offset),
+         advice.offset),
         ("OverfittedWarning", "degrees of freedom over rows",
          np.nan if fitted.kinked else report.edf_fit / fitted.n_rows, LARGEST_EDF,
-         _advice.overfitted),
+         advice.overfitted),
         ("", "largest leverage", report.max_leverage, LARGEST_LEVERAGE,
-         _advice.leverage),
+         advice.leverage),
         ("", "leave-one-out error ratio", report.press_ratio, LARGEST_PRESS,
-         _advice.press),
+         advice.press),
         ("", "penalty beyond the evidence",
          np.nan if inference.boundary else inference.penalty_ratio, LARGEST_SMOOTHING,
-         _advice.smoothing),
+         advice.smoothing),
         ("", "evidence out of range", ends.get(inference.boundary, 1.0), 0.5,
-         _advice.boundary),
-        ("", "condition number", np.nan if plain else report.condition_number,
-         LARGEST_CONDITION, _advice.condition),
+         advice.boundary),
+        ("", "condition number",
+         np.nan if fitted.formula.plain else report.condition_number,
+         LARGEST_CONDITION, advice.condition),
         ("RowsLeftOutWarning", "share of rows left out", 1.0 - report.rows_used, 0.0,
-         _advice.left_out),
+         advice.left_out),
     ]  # fmt: skip
     return Diagnostics(_check(fitted, *row) for row in table)
 
@@ -130,7 +134,7 @@ def _width(fitted):
     """
     inference, report = fitted.inference, fitted.report
     s2, spread = np.diag(inference.Sigma), inference.totals.spread
-    if fitted.unbounded or fitted.poisson or _silent(inference).any():
+    if fitted.unbounded or not fitted.loss.linear or _silent(inference).any():
         return np.nan
     step = np.nan_to_num(report.step_variance)
     se = np.sqrt(s2 + s2 * inference.ahead + step + inference.excess.variance)
@@ -149,7 +153,7 @@ def _step(fitted):
     """Return the largest m / s^2; nan where the evidence interpolates, s near 0."""
     inference, report = fitted.inference, fitted.report
     interpolates = report.edf > EDF_EXHAUSTED * fitted.n_rows
-    if not fitted.evidence or fitted.unbounded or interpolates:
+    if not fitted.formula.evidence or fitted.unbounded or interpolates:
         return np.nan
     if _silent(inference).any():
         return np.nan

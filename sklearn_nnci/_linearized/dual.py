@@ -18,13 +18,21 @@ from scipy import linalg
 from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
-from sklearn_nnci import _jacobian, _linalg
-from sklearn_nnci._chunks import BUFFER_BYTES
-from sklearn_nnci._kriging import DualPosterior, Kriging
-from sklearn_nnci._network import pack, unpack
-from sklearn_nnci._progress import progress
-from sklearn_nnci._rows import Chunk, Penalty, Rows
-from sklearn_nnci._sums import ResidualSums, Totals
+from sklearn_nnci._linearized.dual_posterior import DualPosterior, Kriging
+from sklearn_nnci._linearized.totals import ResidualSums, Totals
+from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import pack, unpack
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.chunks import BUFFER_BYTES
+from sklearn_nnci._numerics.progress import progress
+from sklearn_nnci._numerics.rank import (
+    Span,
+    certain_pivots,
+    count_above,
+    rank_floor,
+    span_of,
+)
 
 # Below this share of the mean diagonal of K, fewer than seven digits are left.
 SMALLEST_PENALTY = 1e-9
@@ -75,7 +83,7 @@ class Dual(NamedTuple):
 
     def columns(self, n_free):
         """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
-        return _jacobian.intercept_columns(self.factors, n_free).T
+        return jacobian.intercept_columns(self.factors, n_free).T
 
     def rank(self, exactly=True):
         """Return rank J, as an SVD of J decides it; else as pivots of J J' do.
@@ -84,12 +92,12 @@ class Dual(NamedTuple):
         below 1e-8 |J|, and those of R decide, J' = Q R: 2 N^2 p operations and an SVD,
         more than all else on this route.
         """
-        N, certain = len(self.reduced), _linalg.certain_pivots(self.gram(0))[2]
+        N, certain = len(self.reduced), certain_pivots(self.gram(0))[2]
         if certain == N or not exactly:
             return int(certain)
-        R = _linalg.triangle(self._parameters, N, by_gram=False)
-        floor = _linalg.rank_floor(R, max(N, self.network.n_parameters))
-        return _linalg.count_above(floor, R)
+        R = triangular.triangle(self._parameters, N, by_gram=False)
+        floor = rank_floor(R, max(N, self.network.n_parameters))
+        return count_above(floor, R)
 
     def _parameters(self):
         """Yield the weighted Jacobian by its columns, some at a time, (N, k)."""
@@ -109,7 +117,7 @@ class Dual(NamedTuple):
         """Return t = e + J_a theta_a, (N,)."""
         theta = pack(self.network.coefs, self.network.intercepts)
         theta[len(theta) - n_free :] = 0.0
-        linear = _jacobian.jvp(self.factors, unpack(theta, self.network))
+        linear = jacobian.jvp(self.factors, unpack(theta, self.network))
         return self.residuals + linear.ravel()
 
     def penalise(self, penalty):
@@ -120,8 +128,8 @@ class Dual(NamedTuple):
         C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
         inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
         B = self.columns(penalty.n_free)
-        span = _linalg.span_of(B, len(B))
-        G = _linalg.times(inverse, span.restrict(B))
+        span = span_of(B, len(B))
+        G = triangular.times(inverse, span.restrict(B))
         Q, T = linalg.qr(G, mode="economic")
         condition = self._condition(penalty, T)
         return DualInformation(self, penalty, inverse, Q, T, span, condition)
@@ -137,7 +145,7 @@ class Dual(NamedTuple):
         blocks together: (lambda + J_a'(1 - B B^+)J_a)^-1 and (B'V^-1 B)^-1 = (T'T)^-1.
         """
         size = np.trace(self.reduced)
-        size += _linalg.norm(self.columns(self.network.n_intercepts)) ** 2
+        size += triangular.norm(self.columns(self.network.n_intercepts)) ** 2
         smallest = linalg.svdvals(T, check_finite=False).min(initial=np.inf)
         inverse = 1.0 / penalty.strength + smallest**-2.0
         return float(np.sqrt((penalty.strength + size) * inverse))
@@ -153,9 +161,9 @@ def reduce(rows):
     tiles = list(gen_batches(n, TILE))
     for a, one in enumerate(progress(tiles, "Gram matrix", rows.verbose)):
         for other in tiles[: a + 1]:
-            block = _jacobian.tangent_kernel(
-                _jacobian.take(F, one),
-                _jacobian.take(F, other),
+            block = jacobian.tangent_kernel(
+                jacobian.take(F, one),
+                jacobian.take(F, other),
                 rows.network.n_intercepts,
             ).reshape(m, one.stop - one.start, m, -1)
             K[:, one, :, other] = block
@@ -174,7 +182,7 @@ class DualInformation(NamedTuple):
     """(N, r), orthonormal: the trend, whitened."""
     T: np.ndarray
     """(r, r), upper triangular."""
-    span: _linalg.Span
+    span: Span
     """What the rows determine of the free parameters."""
     condition: float
     """Bound of the condition number of [J; Lambda^1/2] in the spectral norm, null
@@ -188,7 +196,7 @@ class DualInformation(NamedTuple):
         b = 0.0
         if step is not None:
             towards = unpack(step, self.sums.network)
-            b = _jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
+            b = jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
         return ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap)
 
     def edf(self):
@@ -214,11 +222,11 @@ class DualInformation(NamedTuple):
         move by their generalised least-squares fit to t.
         """
         network, n_free = self.sums.network, self.penalty.n_free
-        zt = _linalg.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
+        zt = triangular.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
         trend = self.Q.T @ zt
         beta = self.inverse.T @ (zt - self.Q @ trend)
         beta = beta.reshape(self.sums.chunk.residuals.shape)
-        step = _jacobian.vjp(self.sums.factors, beta)
+        step = jacobian.vjp(self.sums.factors, beta)
         step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
         free = self.span.expand(linalg.solve_triangular(self.T, trend))
         step[len(step) - n_free :] = free
@@ -226,7 +234,7 @@ class DualInformation(NamedTuple):
 
     def decrement(self, step):
         """Return g'A^-1 g = |J step|_W^2 + step' Lambda step."""
-        moved = _jacobian.jvp(self.sums.factors, unpack(step, self.sums.network))
+        moved = jacobian.jvp(self.sums.factors, unpack(step, self.sums.network))
         return float(np.sum(moved**2) + step @ self.penalty.apply(step))
 
     def posterior(self, meat):

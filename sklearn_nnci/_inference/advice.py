@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._inference.formulas import FORMULAS
+from sklearn_nnci._inference.infer import Inference
+from sklearn_nnci._network.losses import Loss
+
 # Coverage of textbook formulas is flat in the relative offset up to 0.3 to 0.5 and
 # falls beyond (simulation; the criterion itself is Bates & Watts 1981).
 LARGEST_OFFSET = 0.3
@@ -22,10 +26,10 @@ SMALLEST, LARGEST = 0.1, 20.0
 class Fitted(NamedTuple):
     """What advice depends on."""
 
-    inference: object
+    inference: Inference
     covariance: str
     """What was asked for."""
-    poisson: bool
+    loss: Loss
     solver: str
     kinked: bool
     """Whether the network has units of relu."""
@@ -38,9 +42,9 @@ class Fitted(NamedTuple):
         return self.inference.report
 
     @property
-    def evidence(self):
-        """Whether the formula knows how far the network is from its optimum."""
-        return self.report.method == "evidence"
+    def formula(self):
+        """The `Formula` in use; the evidence knows how far its optimum is."""
+        return FORMULAS[self.report.method]
 
     @property
     def unbounded(self):
@@ -61,7 +65,7 @@ def no_dof(fitted):
             "about the noise: every interval is unbounded. Try more rows, or a known "
             "noise."
         )
-    other = "" if fitted.poisson else "covariance='auto' with noise='auto', "
+    other = "covariance='auto' with noise='auto', " if fitted.loss.linear else ""
     return (
         f"{report.edf:.4g} effective parameters leave no degrees of freedom of "
         f"{report.n_samples:.4g} rows, or fit some of them by themselves alone: every "
@@ -108,11 +112,11 @@ def step(fitted):
 
 
 def offset(fitted):
-    if fitted.evidence or fitted.covariance == "auto":
+    if fitted.formula.evidence or fitted.covariance == "auto":
         effect = "intervals of the mean are wider for it. "
     else:
         effect = "intervals of the mean are too narrow for it. "
-        if not fitted.poisson:
+        if fitted.loss.linear:
             effect += "Try covariance='auto' with noise='auto', which knows of it. "
     return (
         "Training stopped short of its minimum (relative offset "
@@ -192,9 +196,9 @@ def condition(fitted):
 
 def left_out(fitted):
     report = fitted.report
-    if report.method in ("bayesian", "least_squares"):
+    if fitted.formula.plain and not fitted.formula.evidence:
         effect = "for the same penalty and noise, no interval is narrower than with all"
-    elif report.method == "evidence":
+    elif fitted.formula.evidence:
         effect = (
             "for the same penalty and noise no interval would be narrower than with "
             "all, but both are those of the sample"

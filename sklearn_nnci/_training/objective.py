@@ -14,11 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci import _jacobian, _linalg
-from sklearn_nnci._chunks import row_slices
-from sklearn_nnci._losses import Loss
-from sklearn_nnci._network import Network, forward, sensitivities, unpack
-from sklearn_nnci._rows import Penalty
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.losses import LOSSES, Loss
+from sklearn_nnci._network.perceptron import (
+    Network,
+    forward,
+    pack,
+    sensitivities,
+    unpack,
+)
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.chunks import row_slices
 
 # Step of the differences of gradients, relative to parameters beyond 1.
 DIFFERENCE = 1e-6
@@ -65,10 +72,10 @@ class Objective(NamedTuple):
             f[:, part] = a[-1]
             own = self.w[part] * self.loss.negative_gradient(self.y[:, part], a[-1])
             cotangent = (own if r is None else r[:, part])[:, None]
-            F = _jacobian.Factors(
+            F = jacobian.Factors(
                 tuple(a[:-1]), tuple(sensitivities(network, a, cotangent))
             )
-            total += _jacobian.vjp(F, np.ones(F.shape[1:]))
+            total += jacobian.vjp(F, np.ones(F.shape[1:]))
         return Point(theta, f), total
 
     def value(self, point):
@@ -109,11 +116,11 @@ class Objective(NamedTuple):
         R[kept, kept], R[kept, p] = size, -size * point.theta[kept]
         cotangent = np.eye(len(e))[:, :, None] * root
         network = unpack(point.theta, self.like)
-        for part, F in _jacobian.stream(network, self.X, cotangent):
+        for part, F in jacobian.stream(network, self.X, cotangent):
             chunk = np.empty((p + 1, *F.shape[1:]))
-            _jacobian.dense(F, out=chunk[:-1])
+            jacobian.dense(F, out=chunk[:-1])
             chunk[-1] = e[:, part]
-            R = _linalg.absorb(R, chunk.reshape(p + 1, -1))
+            R = triangular.absorb(R, chunk.reshape(p + 1, -1))
         return R
 
     def second_order(self, point):
@@ -148,3 +155,19 @@ def _independent(network):
     below = h * np.arange(d)[:, None] + unit
     above = d * h + np.arange(m)[:, None] + m * unit
     return np.concatenate(units), np.vstack([below, above, d * h + h * m + unit])
+
+
+def effective_alpha(solver, alpha, batch_size, n_trained):
+    """Return lambda: alpha, or alpha n / batch, as mini-batches divide it by theirs."""
+    if solver == "lbfgs":
+        return float(alpha)
+    batch = 200 if batch_size == "auto" else batch_size
+    return float(alpha * n_trained / min(batch, n_trained))
+
+
+def objective(network, X, y, w, strength, loss):
+    """Return F of a network at its own weights; y is (n, m)."""
+    penalty = Penalty(strength, network.n_intercepts)
+    F = Objective(network, X, y.T, w, penalty, LOSSES[loss])
+    with np.errstate(over="ignore"):
+        return F.value(F.at(pack(network.coefs, network.intercepts)))

@@ -1,0 +1,248 @@
+"""From rows to a covariance of the parameters and of the noise.
+
+`infer` is the whole way, once: reduce the rows, choose the rule, factor A and read the
+rows again for leverages, decide the noise, and keep what prediction needs.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_nnci._inference import auto
+from sklearn_nnci._inference.formulas import FORMULAS, Formula
+from sklearn_nnci._inference.noise import Noise, independent, noise_of
+from sklearn_nnci._inference.report import Report
+from sklearn_nnci._linearized.route import (
+    EvidenceFit,
+    LinearizedFit,
+    factor_evidence,
+    factorise,
+    reduce_primal,
+    reduce_within_memory,
+    relative_offset,
+)
+from sklearn_nnci._linearized.totals import Totals
+from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._network.losses import LOSSES, Loss
+from sklearn_nnci._training.problem import Problem
+from sklearn_nnci.exceptions import InferenceUnavailable
+
+
+class Plan(NamedTuple):
+    """What is to be done."""
+
+    formula: Formula
+    noise: Any
+    """Kind of noise, or its known variance."""
+    rule: bool = False
+    """Whether ``"auto"`` adds to the evidence what that does not see."""
+    widened: bool = False
+    """Whether ``"auto"`` multiplies variances by 1 + RO^2."""
+    reason: str = ""
+
+
+class Fitted(NamedTuple):
+    """The fits that an inference stands on."""
+
+    used: LinearizedFit
+    found: EvidenceFit | None
+    offset: float
+    """Relative offset under the penalty of training; nan where s is not known."""
+
+    @property
+    def loo(self) -> LinearizedFit:
+        """The fit of which leverages leave rows out."""
+        nearest = self.found.nearest if self.found else None
+        return self.used if nearest is None else nearest
+
+
+class Inference(NamedTuple):
+    """All that prediction needs, and the report."""
+
+    report: Report
+    posterior: Any
+    """Covariance of theta; None if unbounded."""
+    Sigma: np.ndarray
+    """Noise covariance (m, m), in squared units of y."""
+    dof: np.ndarray
+    """Degrees of freedom (m,)."""
+    widening: float
+    """Factor of the variance of the mean in confidence intervals, 1 + RO^2."""
+    step: Any
+    """Step to the evidence optimum, whose effect on f is added; or None."""
+    excess: auto.Excess
+    """What is added to every variance of f(x), (m,), in squared units of y."""
+    loo: Penalty
+    """Under which leave-one-out residuals are computed."""
+    scale: np.ndarray
+    """Units of the outputs for that, (m,)."""
+    totals: Totals
+    """Of the rows that trained."""
+    ahead: np.ndarray
+    """Mean variance of f at training rows, were they left out, over s^2, (m,)."""
+    reach: float
+    """Largest j'A^-1 j that a training row would have, left out."""
+    penalty_ratio: float
+    """lambda of training over that of the evidence; nan unless that was asked."""
+    boundary: str | None
+    """Which end of the range of lambda the evidence ran into, or ""; None unless that
+    was asked."""
+
+
+def infer(problem: Problem, covariance: str, noise: Any) -> Inference:
+    """Return the `Inference` about the network of a `Problem` at its weights.
+
+    Raises `InferenceUnavailable`, saying what to try.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        plan = planned(covariance, noise, LOSSES[problem.rows.loss])
+        reduced = reduce_within_memory(problem.rows)  # first pass over the rows
+        fits = _fitted(plan, reduced, problem.strength)  # factor; second pass
+        law = noise_of(
+            plan.noise, plan.formula, fits.used, fits.found, problem.held_out
+        )
+        fits = fits._replace(offset=_offset(plan, fits, law))
+        posterior = _posterior(plan.formula, fits.used, law)
+        return _conclude(plan, fits, law, posterior, problem, reduced.totals)
+
+
+def planned(covariance: str, noise: Any, loss: Loss) -> Plan:
+    """Return the `Plan`: what ``"auto"`` stands for here."""
+    if covariance != "auto":
+        formula = FORMULAS[covariance]
+        if formula.evidence and not loss.linear:
+            raise InferenceUnavailable(
+                f"covariance={covariance!r} is for squared errors. Try 'bayesian' or "
+                "'auto'."
+            )
+        return Plan(formula, formula.usual_noise if noise == "auto" else noise)
+    if noise != "auto" or not loss.linear:
+        given = noise != "auto"
+        why = (
+            "the noise variance was not left to the rule"
+            if given
+            else "the evidence is for squared errors"
+        )
+        kind = noise if given else "loo"
+        return Plan(FORMULAS["bayesian"], kind, widened=True, reason=why)
+    why = "the rule: evidence, and what it does not see"
+    return Plan(FORMULAS["evidence"], "evidence", rule=True, reason=why)
+
+
+def _fitted(plan: Plan, reduced: Any, strength: float) -> Fitted:
+    """Return the fits that the plan asks for, and the offset if that needs another."""
+    trained = Penalty(strength, reduced.network.n_intercepts)
+    if plan.formula.evidence:
+        offset = relative_offset(reduced, trained)  # first: its factor is not kept
+        found = factor_evidence(reduced, strength if plan.rule else None)
+        return Fitted(found.fit, found, offset)
+    if not plan.formula.penalised:
+        offset = relative_offset(reduced, trained)
+        return Fitted(_factored(reduced, Penalty(0.0, trained.n_free)), None, offset)
+    exactly = plan.formula.scheffe
+    return Fitted(_factored(reduced, trained, exactly), None, np.nan)
+
+
+def _factored(reduced: Any, penalty: Penalty, exact_rank: bool = False) -> Any:
+    """Return the fit, on the primal route where the dual cannot serve `penalty`."""
+    if reduced.cancels(penalty):
+        reduced = reduce_primal(reduced, penalty)
+    return factorise(reduced, penalty, exact_rank)
+
+
+def fit_for_leave_one_out(
+    rows: Any, penalty: Penalty, scale: np.ndarray
+) -> LinearizedFit:
+    """Return the `LinearizedFit` of `rows` under `penalty`, outputs in `scale`."""
+    return _factored(reduce_within_memory(rows.rescaled(scale)), penalty)
+
+
+def _offset(plan: Plan, fits: Fitted, law: Noise) -> float:
+    """Return the relative offset under the penalty of training.
+
+    Where residuals are exhausted, a noise variance from elsewhere serves.
+    """
+    if plan.formula.evidence or not plan.formula.penalised:
+        return fits.offset
+    fit = fits.used
+    Sigma = fit.residual_noise
+    if fit.exhausted and independent(plan.noise):
+        Sigma = law.Sigma
+    return fit.relative_offset(np.trace(Sigma) / len(Sigma))
+
+
+def _posterior(formula: Formula, fit: LinearizedFit, law: Noise) -> Any:
+    """Return the covariance of theta, or None if it is unbounded."""
+    if not law.bounded:
+        return None
+    return fit.information.posterior(formula.meat(law.Sigma, fit.n_samples, fit.dof))
+
+
+def _conclude(
+    plan: Plan, fits: Fitted, law: Noise, posterior: Any, problem: Problem,
+    totals: Totals,
+) -> Inference:  # fmt: skip
+    """Return the `Inference`, in units of y."""
+    used, found, scale = fits.used, fits.found, fits.used.rows.scale
+    excess = auto.excess(found) if plan.rule and found else auto.no_excess(len(scale))
+    excess = auto.Excess(*(scale**2 * part for part in excess))
+    Sigma, ratio = law.Sigma * np.outer(scale, scale), np.nan
+    if found:
+        ratio = problem.strength / (found.evidence.strength * np.mean(scale**2))
+    widened = plan.widened and np.isfinite(fits.offset)
+    return Inference(
+        report=_report(plan, fits, excess, Sigma, law.dof, problem.rows.size),
+        posterior=posterior,
+        Sigma=Sigma,
+        dof=law.dof,
+        widening=1.0 + fits.offset**2 if widened else 1.0,
+        step=used.step if found else None,
+        excess=excess,
+        loo=fits.loo.penalty,
+        scale=scale,
+        totals=totals,
+        ahead=np.diag(used.leverages.ahead) / used.n_samples,
+        reach=used.reach,
+        penalty_ratio=ratio,
+        boundary=found.evidence.boundary if found else None,
+    )
+
+
+def _report(
+    plan: Plan, fits: Fitted, excess: auto.Excess, Sigma: np.ndarray, dof: np.ndarray,
+    n_rows: int,
+) -> Report:  # fmt: skip
+    """Return the `Report` of the fit in use."""
+    fit, found, loo = fits.used, fits.found, fits.loo
+    information, scale = fit.information, fit.rows.scale
+    s2 = np.trace(loo.residual_noise)
+    moved = scale**2 * (auto.mean_squared_step(found) if found else np.nan)
+    nearest = found.nearest if found else None
+    return Report(
+        method=plan.formula.name,
+        noise=plan.noise if isinstance(plan.noise, str) else "known",
+        route=information.sums.route,
+        n_samples=float(fit.n_samples),
+        n_parameters=information.sums.network.n_parameters,
+        rank=fit.rank,
+        edf=float(fit.edf.sum()),
+        edf_fit=float(nearest.edf.sum()) if nearest else np.nan,
+        dof=_per_output(dof),
+        noise_variance=_per_output(Sigma),
+        penalty=float(fit.penalty.strength),
+        condition_number=float(information.condition),
+        relative_offset=float(fits.offset),
+        max_leverage=fit.leverages.largest,
+        press=float(np.diag(loo.press) @ scale**2 / len(scale)),
+        press_ratio=float(np.trace(loo.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
+        loo_penalty=float(loo.penalty.strength),
+        step_variance=_per_output(moved),
+        excess_variance=_per_output(excess.variance),
+        reason=plan.reason,
+        rows_used=fit.totals.n_rows / n_rows,
+    )
+
+
+def _per_output(values: np.ndarray) -> Any:
+    """Return (m,) or (m, m) as they are; those of one output as a number."""
+    return values if len(values) > 1 else float(values.ravel()[0])

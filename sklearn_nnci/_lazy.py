@@ -1,0 +1,57 @@
+"""Predictions of dask arrays: lazy, partition by partition."""
+
+import numpy as np
+
+from sklearn_nnci._linearized.partitions import whole_rows
+
+
+def predict(network, X, shape, flags):
+    """Return what ``network.predict(X, **flags)`` does, as lazy dask arrays.
+
+    `shape` is (m,), or () for one output; each partition is predicted once.
+    """
+    from dask import delayed
+
+    X, m = whole_rows(X, network.n_features_in_), int(np.prod(shape))
+    tails = _tails(shape, flags)
+    width = m + sum(int(np.prod(tail)) for tail in tails[1:])
+    packed = X.map_blocks(
+        _packed, delayed(network), flags, width, dtype=float,
+        chunks=(X.chunks[0], (width,)), meta=np.empty((0, 0)),
+    )  # fmt: skip
+    ends = np.cumsum([int(np.prod(tail)) for tail in tails])
+    # A network trained in float32 predicts in float32, of float32 rows.
+    narrow = X.dtype == np.float32 and network.coefs_[0].dtype == np.float32
+    dtypes = [np.dtype(np.float32 if narrow else float), np.dtype(float)]
+    parts = [
+        _taken(packed, end - int(np.prod(tail)), end, tail, dtype)
+        for tail, end, dtype in zip(tails, ends, dtypes, strict=False)
+    ]
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _taken(packed, start, stop, tail, dtype):
+    """Return columns of the dask array `packed` (n, width) as (n, *tail)."""
+    return packed.map_blocks(
+        lambda block: block[:, start:stop].reshape(-1, *tail).astype(dtype),
+        dtype=dtype, chunks=(packed.chunks[0], *((size,) for size in tail)),
+        drop_axis=1, new_axis=list(range(1, 1 + len(tail))) or None,
+        meta=np.empty((0,) * (1 + len(tail)), dtype),
+    )  # fmt: skip
+
+
+def _tails(shape, flags):
+    """Return the shapes, without rows, of what predict returns."""
+    if flags.get("return_ci") or flags.get("return_pi"):
+        return [shape, (*shape, 2, *np.shape(flags["confidence_level"]))]
+    return [shape, shape] if flags.get("return_std") else [shape]
+
+
+def _packed(X, network, flags, width):
+    """Return the columns of y and of what goes with it, side by side."""
+    n = X.shape[0]
+    if not n:
+        return np.empty((0, width))
+    found = network.predict(X, **flags)
+    found = found if isinstance(found, tuple) else (found,)
+    return np.hstack([a.reshape(n, -1) for a in found])
