@@ -55,3 +55,12 @@ def _packed(X, network, flags, width):
     found = network.predict(X, **flags)
     found = found if isinstance(found, tuple) else (found,)
     return np.hstack([a.reshape(n, -1) for a in found])
+
+
+def check_flags(asked, simultaneous):
+    """Refuse what partitions cannot serve."""
+    if simultaneous is not None or "return_cov" in asked:
+        raise ValueError(
+            "simultaneous and return_cov relate all rows of a call to each other, "
+            "and partitions are predicted one by one. Try them on an array."
+        )

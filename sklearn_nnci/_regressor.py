@@ -8,7 +8,6 @@ import copy
 from numbers import Integral, Real
 
 import numpy as np
-import sklearn
 from scipy.linalg import LinAlgError
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
@@ -16,26 +15,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_nnci import _lazy, exceptions
+from sklearn_nnci import _saved as saved
 from sklearn_nnci._inference import diagnostics, queries, standard_errors
-from sklearn_nnci._inference.advice import Fitted
 from sklearn_nnci._inference.formulas import FORMULAS
 from sklearn_nnci._inference.infer import infer
-from sklearn_nnci._inference.noise import NOISES
-from sklearn_nnci._inference.report import Report
+from sklearn_nnci._inference.noise import NOISES, check_numbers
 from sklearn_nnci._linearized import partitions
 from sklearn_nnci._linearized.training_rows import target, weights
 from sklearn_nnci._network import losses, perceptron
 from sklearn_nnci._prediction import Prediction, check_levels, check_simultaneous
 from sklearn_nnci._report_methods import ReportMethods
 from sklearn_nnci._training import early_stopping, polish, remembered, restarts
-from sklearn_nnci._training.problem import (
-    Problem,
-    penalty_of,
-    problem,
-    warn_held_out,
-)
+from sklearn_nnci._training.problem import Problem, penalty_of, problem, warn_held_out
 from sklearn_nnci._training.remembered import Remembered
-from sklearn_nnci._version import __version__
 from sklearn_nnci._warn import warn
 
 OWN_PARAMETERS = ("covariance", "noise")
@@ -67,35 +59,18 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         As in the parent. The penalty in the information matrix is what the solver
         really minimised: alpha for ``'lbfgs'``, alpha times rows per batch for the
         others.
-    batch_size : int, default='auto'
-        As in the parent.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        As in the parent.
-    learning_rate_init, power_t : float, default=0.001, 0.5
-        As in the parent.
-    max_iter : int, default=200
-        As in the parent.
-    shuffle : bool, default=True
+    batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle : optional
         As in the parent.
     random_state : int, RandomState instance, default=None
         As in the parent. Inference draws no random numbers.
-    tol : float, default=1e-4
-        As in the parent.
-    verbose : bool, default=False
-        As in the parent; passes over the rows, and further starts, show progress if
-        tqdm is installed.
-    warm_start : bool, default=False
-        As in the parent.
-    momentum : float, default=0.9
-        As in the parent.
-    nesterovs_momentum : bool, default=True
+    tol, verbose : optional
+        As in the parent; long passes, and further starts, show progress by tqdm.
+    warm_start, momentum, nesterovs_momentum : optional
         As in the parent.
     early_stopping : bool, default=False
         As in the parent. Rows held out did not train and do not count as data;
         they can measure the noise, ``noise='validation'``.
-    validation_fraction, beta_1, beta_2, epsilon : float, default=0.1, 0.9, 0.999, 1e-8
-        As in the parent.
-    n_iter_no_change, max_fun : int, default=10, 15000
+    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun : optional
         As in the parent.
     covariance : {'auto', 'least_squares', 'bayesian', 'frequentist', 'evidence', \
 'HC0', 'HC1', 'HC2', 'HC3'} or None, default='auto'
@@ -285,7 +260,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         self : MLPRegressorCI
             The fitted estimator.
         """
-        self._check_own()
+        check_numbers(self.noise, n_restarts=self.n_restarts, n_jobs=self.n_jobs)
         self._forget()
         self._without_inference("The last call of fit did not finish.")
         failure = self._train(X, y, sample_weight)
@@ -342,7 +317,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         if found.held_out is not None:
             # The score that early stopping reached no longer tells its split.
             mean = losses.predicted_mean(network, X, found.rows.loss)
-            w, rows = weights(sample_weight, X), found.held_out.index
+            w, rows = weights(sample_weight, X), found.held_out.rows
             self._split_score = early_stopping.held_out_score(y, mean, w, rows)
         # The moments of adam and sgd belong to the weights that were left.
         self.__dict__.pop("_optimizer", None)
@@ -450,7 +425,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         """
         check_is_fitted(self)
         self._validate_params()
-        self._check_own()
+        check_numbers(self.noise, n_restarts=self.n_restarts, n_jobs=self.n_jobs)
         if self.covariance is None:
             raise ValueError(
                 "covariance=None has no inference. Try set_params(covariance='auto')."
@@ -494,23 +469,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         NotFittedError
             If it is not fitted.
         """
-        if not isinstance(estimator, MLPRegressor):
-            raise TypeError(
-                "estimator must be a fitted MLPRegressor, got "
-                f"{type(estimator).__name__}. For a pipeline, pass its last step and "
-                "the X that step sees."
-            )
-        if type(estimator).predict not in (MLPRegressor.predict, cls.predict):
-            raise TypeError(
-                f"{type(estimator).__name__} has a predict of its own, which intervals "
-                "of the network inside would not be about. Try an MLPRegressor."
-            )
-        unknown = sorted(set(own_parameters) - set(OWN_PARAMETERS))
-        if unknown:
-            raise TypeError(
-                f"from_estimator takes {' and '.join(OWN_PARAMETERS)}, got {unknown}. "
-                "The other parameters are those of the estimator."
-            )
+        remembered.check_source(estimator, cls.predict, own_parameters, OWN_PARAMETERS)
         check_is_fitted(estimator)
         new = cls()
         vars(new).update(copy.deepcopy(vars(estimator)))
@@ -578,8 +537,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         OutsideSpanWarning
             If rows depend on parameters that no training row determines.
         ExtrapolationWarning
-            If a single row, or more rows than chance explains, lie where the training
-            rows say nothing; `get_prediction` tells which.
+            If a row, or more than chance explains, lie where training rows say nothing.
         StaleParametersWarning
             If `covariance` or `noise` were set after the inference.
         """
@@ -611,11 +569,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
 
     def _predict_lazily(self, X, asked, confidence_level, simultaneous):
         """Return `predict` of a dask array, partition by partition."""
-        if simultaneous is not None or "return_cov" in asked:
-            raise ValueError(
-                "simultaneous and return_cov relate all rows of a call to each other, "
-                "and partitions are predicted one by one. Try them on an array."
-            )
+        _lazy.check_flags(asked, simultaneous)
         levels = check_levels(confidence_level)
         flags = dict.fromkeys(asked, True) | (
             dict(confidence_level=levels.tolist()) if asked else {}
@@ -658,62 +612,6 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         found = queries.answer(state, network, self._training().loss, y, rows)
         return Prediction(**found, index=X.index if hasattr(X, "iloc") else None)
 
-    @property
-    def polish_(self):
-        """What the polish did: iterations, objective, gradient, reason; a record."""
-        check_is_fitted(self)
-        if "_polished" not in vars(self):
-            raise AttributeError("polish_ is there after fit with polish=True only.")
-        report = getattr(self, "_inference", {}).get("report", {})
-        offset = report.get("relative_offset", np.nan)
-        return polish.Polish(**{**self._polished, "relative_offset": offset})
-
-    @property
-    def start_objectives_(self):
-        """Objective of each start, (n_restarts + 1,), the parent's own first."""
-        check_is_fitted(self)
-        if "_starts" not in vars(self):
-            raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
-        return self._starts["objectives"]
-
-    def between_start_std(self, X):
-        """Return the spread of the predictions between starts.
-
-        Intervals of one fit do not contain it: where it is large beside them, the
-        objective has several good minima, and the intervals are too narrow.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Query rows.
-
-        Returns
-        -------
-        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Standard deviation over the starts of fit, in units of y.
-
-        Raises
-        ------
-        AttributeError
-            If there was one start only.
-        """
-        self.start_objectives_  # noqa: B018 - raises if there is none
-        like, loss = self._network(), self._training().loss
-        X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
-        predictions = [
-            losses.predicted_mean(perceptron.unpack(theta, like), X, loss)
-            for theta in self._starts["parameters"]
-        ]
-        std = np.std(predictions, axis=0, ddof=1)
-        return std[:, 0] if self.n_outputs_ == 1 else std
-
-    @property
-    def inference_(self):
-        """What inference found, a `Report`."""
-        return Report(**self._with_inference()[0]["report"])
-
-    # ------------------------------------------------------------- what is remembered
-
     def _remember(self, y=None, held_out=None):
         """Keep what inference needs to know of the training that just ended."""
         link = getattr(self, "out_activation_", "identity")
@@ -740,39 +638,20 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
 
     def _network(self, coefs=None, intercepts=None):
         """Return the fitted weights, or those given, if they fit together."""
-        trained = self._training().activation
-        if trained != self.activation:
-            raise ValueError(
-                f"activation={self.activation!r}, but the network was trained with "
-                f"{trained!r}. Set it back, or fit again."
-            )
+        seen = self._training()
+        remembered.check(seen, self.get_params(deep=False), ("activation",))
         return perceptron.checked_network(
             self.coefs_ if coefs is None else coefs,
             self.intercepts_ if intercepts is None else intercepts,
-            trained,
+            seen.activation,
             self.n_features_in_,
             self.n_outputs_,
             self.n_layers_ - 1,
         )
 
-    # -------------------------------------------------------------- what is inferred
-
-    def _check_own(self):
-        """Refuse numbers that are truth values."""
-        if isinstance(self.noise, (bool, np.bool_)):
-            raise ValueError(
-                f"noise must be a positive variance or one of {sorted(NOISES)}, got "
-                f"{self.noise!r}. Try noise='auto'."
-            )
-        for name in ("n_restarts", "n_jobs"):
-            if isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(
-                    f"{name} must be an integer, got {getattr(self, name)!r}. Try "
-                    f"{name}=1."
-                )
-
     def _check_observations(self):
         """Refuse what is asked of an observation where only the mean has intervals."""
+        self._with_inference()
         loss = self._training().loss
         if not losses.LOSSES[loss].linear:
             raise ValueError(
@@ -823,20 +702,14 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
     def _infer(self, problem):
         """Set the inference, and warn of what it found."""
         inference = infer(problem, self.covariance, self.noise)
-        network, loss = problem.rows.network, losses.LOSSES[problem.rows.loss]
         polished = vars(self).get("_polished", {}).get("reason")
-        found = diagnostics.checks(
-            Fitted(
-                inference, self.covariance, loss, self.solver, network.kinked, polished
-            )
+        found = diagnostics.found(
+            inference, problem.rows, self.covariance, self.solver, polished
         )
-        raised = [check for check in found if check.verdict == "warning"]
-        texts = tuple(f"{check.warning}: {check.advice}" for check in raised)
-        report = inference.report._replace(warnings=texts)
         asked = {name: getattr(self, name) for name in OWN_PARAMETERS}
-        self._inference = standard_errors.to_state(inference, report, network)
-        self._inference |= {"asked": asked, "checks": [tuple(c) for c in found]}
-        for check in raised:
+        network = problem.rows.network
+        self._inference = standard_errors.to_state(inference, network, found, asked)
+        for check in found.raised:
             warn(check.advice, getattr(exceptions, check.warning))
 
     def _without_inference(self, reason, failed=False):
@@ -862,16 +735,10 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         return state, network
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_saved_by": _versions()}
+        return {**super().__getstate__(), "_saved_by": saved.stamp()}
 
     def __setstate__(self, state):
-        saved_by = state.pop("_saved_by", None)
-        if saved_by is not None and tuple(saved_by) != _versions():
-            warn(
-                f"Saved by {', '.join(saved_by)}, loaded by {', '.join(_versions())}: "
-                "results may differ. Fit again, or load with the versions that saved.",
-                exceptions.VersionMismatchWarning,
-            )
+        saved.check(state.pop("_saved_by", None))
         super().__setstate__(state)
         inference = vars(self).get("_inference", {"absent": ""})
         if (
@@ -879,8 +746,3 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             and inference.get("layout") != standard_errors.LAYOUT
         ):
             self._without_inference("It was saved by another version of sklearn-nnci.")
-
-
-def _versions():
-    own = f"sklearn-nnci {__version__}"
-    return own, f"scikit-learn {sklearn.__version__}", f"numpy {np.__version__}"

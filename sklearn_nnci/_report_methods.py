@@ -5,19 +5,75 @@ Its Jacobian, its parameters, its rows, its checks.
 
 import numpy as np
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_nnci._inference import standard_errors
 from sklearn_nnci._inference.diagnostics import Check, Diagnostics
 from sklearn_nnci._inference.infer import fit_for_leave_one_out, infer
 from sklearn_nnci._inference.influence import influence, loo_residuals
+from sklearn_nnci._inference.report import Report
 from sklearn_nnci._linearized.training_rows import Penalty
-from sklearn_nnci._network import jacobian, perceptron
+from sklearn_nnci._network import jacobian, losses, perceptron
 from sklearn_nnci._prediction import Prediction
+from sklearn_nnci._training import polish
 
 
 class ReportMethods:
     """Methods of a network that report on its fit."""
+
+    @property
+    def inference_(self):
+        """What inference found, a `Report`."""
+        return Report(**self._with_inference()[0]["report"])
+
+    @property
+    def polish_(self):
+        """What the polish did: iterations, objective, gradient, reason; a record."""
+        check_is_fitted(self)
+        if "_polished" not in vars(self):
+            raise AttributeError("polish_ is there after fit with polish=True only.")
+        report = getattr(self, "_inference", {}).get("report", {})
+        offset = report.get("relative_offset", np.nan)
+        return polish.Polish(**{**self._polished, "relative_offset": offset})
+
+    @property
+    def start_objectives_(self):
+        """Objective of each start, (n_restarts + 1,), the parent's own first."""
+        check_is_fitted(self)
+        if "_starts" not in vars(self):
+            raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
+        return self._starts["objectives"]
+
+    def between_start_std(self, X):
+        """Return the spread of the predictions between starts.
+
+        Intervals of one fit do not contain it: where it is large beside them, the
+        objective has several good minima, and the intervals are too narrow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Query rows.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Standard deviation over the starts of fit, in units of y.
+
+        Raises
+        ------
+        AttributeError
+            If there was one start only.
+        """
+        self.start_objectives_  # noqa: B018 - raises if there is none
+        like, loss = self._network(), self._training().loss
+        X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
+        predictions = [
+            losses.predicted_mean(perceptron.unpack(theta, like), X, loss)
+            for theta in self._starts["parameters"]
+        ]
+        std = np.std(predictions, axis=0, ddof=1)
+        return std[:, 0] if self.n_outputs_ == 1 else std
 
     def jacobian(self, X):
         """Return the derivative of the output with respect to every parameter.

@@ -11,41 +11,19 @@ A residual e = u - f always does: in units of y it is y - g(u - e).
 
 import copy
 import functools
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 
 import numpy as np
 import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_nnci._inverse import Inverse, TransformedPrediction, slopes_of
 from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci.metrics import unwrap
 
-# Points at which the inverse is evaluated along each output.
-GRID = 201
-# g is a line if it departs from one by no more than this share of its range, which
-# is then the error of standard deviations, or by rounding.
-STRAIGHT, ROUNDING = 1e-6, 1e-14
 FLAGS = ("return_ci", "return_pi", "return_std", "return_cov")
-
-
-@dataclass(frozen=True, eq=False)
-class TransformedPrediction(Prediction):
-    """A `Prediction` of y = g(u): each interval is that of `inner`, u's, `through` g.
-
-    The callable `through` takes ``inner.mean`` and an interval about it.
-    """
-
-    inner: object = field(default=None, repr=False)
-    through: object = field(default=None, repr=False)
-
-    def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
-        """Return the interval in units of y; see `Prediction.conf_int`."""
-        interval = self.inner.conf_int(
-            confidence_level, obs=obs, simultaneous=simultaneous
-        )
-        return self.through(self.inner.mean, interval)
 
 
 class TransformedTargetRegressorCI(TransformedTargetRegressor):
@@ -132,7 +110,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         fitted = self._chosen()
         super(TransformedTargetRegressorCI, fitted).fit(X, y, **fit_params)
         vars(self).update(vars(fitted) | {"regressor": self.regressor})
-        self._slopes = self._lines(_numeric(y))
+        self._slopes = slopes_of(self.transformer_, _numeric(y))
         return self
 
     def _chosen(self):
@@ -206,12 +184,12 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
                 "return_pi=True, whose bounds pass, or predict with regressor_."
             )
         u, found = self.regressor_.predict(X, **asked, **predict_params)
-        y = self._inverse(u)
+        y = self._g.of(u)
         if bounds:
-            return y, self._through(u, found)
+            return y, self._g.through(u, found)
         if return_std:
             return y, np.abs(self._slopes) * found.reshape(y.shape)
-        return y, self._covariance(lambda: found, y.shape)
+        return y, self._g.covariance(lambda: found, y.shape)
 
     def get_prediction(self, X):
         """Return predictions in units of y: standard errors, intervals and a table.
@@ -236,7 +214,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         """
         network, rows = self._inside(X)
         inner = network.get_prediction(rows)
-        y, a = self._inverse(inner.mean), np.abs(self._slopes)
+        y, a = self._g.of(inner.mean), np.abs(self._slopes)
         known = {item.name: getattr(inner, item.name) for item in fields(Prediction)}
         known |= {
             name: unit * known[name].reshape(y.shape)
@@ -247,11 +225,11 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             mean=y,
             index=X.index if hasattr(X, "iloc") else None,
             **{
-                name: functools.partial(self._covariance, known[name], y.shape)
+                name: functools.partial(self._g.covariance, known[name], y.shape)
                 for name in ("covariance", "joint")
             },
         )
-        return TransformedPrediction(**known, inner=inner, through=self._through)
+        return TransformedPrediction(**known, inner=inner, through=self._g.through)
 
     @property
     def inference_(self):
@@ -307,8 +285,8 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         y, u = self._targets(y)
         found = network.influence(X, u, sample_weight)
         return found._replace(
-            residuals=self._residuals(y, u, found.residuals),
-            loo_residuals=self._residuals(y, u, found.loo_residuals),
+            residuals=self._g.residuals(y, u, found.residuals),
+            loo_residuals=self._g.residuals(y, u, found.loo_residuals),
         )
 
     def loo_score(self, X, y, sample_weight=None):
@@ -352,94 +330,11 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         y = y.reshape(len(y), m)
         return y, np.asarray(self.transformer_.transform(y)).reshape(y.shape)
 
-    def _inverse(self, u):
-        """Return g(u), shaped as y was at fit."""
-        y = self.transformer_.inverse_transform(u.reshape(len(u), -1))
-        return np.asarray(y).reshape(len(u), *self._slopes.shape)
-
-    def _covariance(self, covariance, shape):
-        a = np.broadcast_to(self._slopes, shape)
-        return np.multiply.outer(a, a) * covariance().reshape(shape * 2)
-
-    def _residuals(self, y, u, e):
-        """Return y - g(u - e), shaped as e; what is not finite stays."""
-        finite = np.isfinite(e)
-        g = self._inverse(u - np.where(finite, e, 0.0).reshape(u.shape))
-        return np.where(finite, y.reshape(e.shape) - g.reshape(e.shape), e)
-
-    def _through(self, u, interval):
-        """Return g of each bound of intervals about u, in ascending order."""
-        rows, levels = u.reshape(len(u), -1), interval.shape[u.ndim + 1 :]
-        bounds = interval.reshape(*rows.shape, 2, -1)
-        sign = self._directions(rows, bounds)
-        # Bound by bound: a transformer acts on (n_samples, n_outputs), no more.
-        sides = [
-            [self._bound(side[..., k], rows, sign, end) for k in range(side.shape[-1])]
-            for side, end in zip(np.moveaxis(bounds, 2, 0), (-1.0, 1.0), strict=True)
-        ]
-        ordered = np.sort(np.moveaxis(np.array(sides), (0, 1), (2, 3)), axis=2)
-        return ordered.reshape(len(u), *self._slopes.shape, 2, *levels)
-
-    def _bound(self, bound, u, sign, end):
-        """Return g(bound), (n, m); infinite where g has no value or `bound` none."""
-        finite = np.isfinite(bound)
-        out = self.transformer_.inverse_transform(np.where(finite, bound, u))
-        return np.where(finite & ~np.isnan(out), out, sign * end * np.inf)
-
-    def _directions(self, u, bounds):
-        """Return 1 or -1 per output, where g rises or falls over the bounds."""
-        values = np.concatenate([u[:, :, None], *np.moveaxis(bounds, 3, 0)], axis=2)
-        values = np.where(np.isfinite(values), values, u[:, :, None])
-        lowest, highest = values.min(axis=(0, 2)), values.max(axis=(0, 2))
-        signs = []
-        for _, g, alone in self._sections(lowest, np.median(u, axis=0), highest):
-            step = np.diff(g)
-            step = step[~np.isnan(step)]
-            if (step < 0.0).any() and (step > 0.0).any():
-                self._refuse("is not monotone over the interval")
-            if not alone:
-                self._refuse("mixes the outputs")
-            signs.append(-1.0 if (step < 0.0).any() else 1.0)
-        return np.array(signs)
-
-    def _lines(self, y):
-        """Return the slope a of g per output, shaped as a row of y; nan if no line."""
-        ends = np.stack([y.min(axis=0), y.max(axis=0)]).reshape(2, -1)
-        try:
-            ends = np.sort(np.asarray(self.transformer_.transform(ends)), axis=0)
-            width = np.where(ends[1] > ends[0], ends[1] - ends[0], 1.0)
-            lowest, highest = ends[0] - width, ends[1] + width
-            with np.errstate(all="ignore"):
-                sections = self._sections(lowest, ends.mean(axis=0), highest)
-                return np.reshape([_slope(*s) for s in sections], y.shape[1:])
-        except Exception:  # whatever a transformer raises where it has no inverse
-            return np.full(y.shape[1:], np.nan)
-
-    def _sections(self, lowest, middle, highest):
-        """Yield u, g(u) along each output, and whether the others stay, at `middle`."""
-        for k in range(len(middle)):
-            along = np.tile(middle, (GRID, 1))
-            along[:, k] = np.linspace(lowest[k], highest[k], GRID)
-            g = np.asarray(self.transformer_.inverse_transform(along))
-            others = np.delete(g, k, axis=1)
-            alone = np.allclose(others, others[:1], equal_nan=True)
-            yield along[:, k], g[:, k], alone
-
-    def _refuse(self, what):
-        raise ValueError(
-            f"The inverse of transformer_={self.transformer_!r} {what}, so bounds "
-            "cannot pass it. Try a transformer that acts on each output alone, and "
-            "monotonically."
-        )
+    @property
+    def _g(self):
+        """The inverse transformation."""
+        return Inverse(self.transformer_, self._slopes)
 
 
 def _numeric(y):
     return check_array(y, input_name="y", ensure_2d=False, allow_nd=True)
-
-
-def _slope(u, g, alone):
-    """Return the slope of g(u), nan where g is not a line or moves other outputs."""
-    off = np.abs(g - np.interp(u, u[[0, -1]], g[[0, -1]])).max()
-    near = STRAIGHT * np.ptp(g) + ROUNDING * np.abs(g).max()
-    slope = (g[-1] - g[0]) / (u[-1] - u[0])
-    return slope if alone and off <= near else np.nan

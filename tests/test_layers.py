@@ -10,13 +10,14 @@ import sklearn_nnci
 ROOT = Path(sklearn_nnci.__file__).parent
 ORDER = [
     {"_version", "_warn", "exceptions"},
+    {"_saved"},
     {"_numerics"},
     {"_network"},
     {"_linearized"},
     {"_training"},
     {"_inference"},
     {"_prediction", "_lazy", "metrics"},
-    {"_report_methods"},
+    {"_report_methods", "_inverse"},
     {"_regressor"},
     {"_target"},
     {"__init__"},
@@ -60,7 +61,7 @@ def test_there_is_no_cycle():
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_files_are_rooms_not_halls(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= (950 if path.stem == "_regressor" else 440)
+    assert lines <= (750 if path.stem == "_regressor" else 350)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sklearn_nnci._regressor
+import sklearn_nnci._saved
 from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
 
 MODELS = {
@@ -135,7 +135,7 @@ def test_version_stamp_warns_on_a_mismatch(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pickle.loads(data)
-    monkeypatch.setattr(sklearn_nnci._regressor, "__version__", "9.9")
+    monkeypatch.setattr(sklearn_nnci._saved, "__version__", "9.9")
     with pytest.warns(exceptions.VersionMismatchWarning, match=r"0\.1\.0.*9\.9"):
         other = pickle.loads(data)
     assert not hasattr(other, "_saved_by")

@@ -77,8 +77,8 @@ def test_signature_is_the_parents_and_our_own():
 
 def test_flags_off_do_no_jacobian_work(fitted, monkeypatch):
     net, X, _ = fitted
-    monkeypatch.setattr("sklearn_nnci._network.forward", None)
-    monkeypatch.setattr("sklearn_nnci._jacobian.forward", None)
+    monkeypatch.setattr("sklearn_nnci._network.perceptron.forward", None)
+    monkeypatch.setattr("sklearn_nnci._network.jacobian.forward", None)
     net.predict(X)
     with pytest.raises(TypeError):
         net.predict(X, return_ci=True)

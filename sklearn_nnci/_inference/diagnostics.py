@@ -15,9 +15,11 @@ from sklearn_nnci._inference.advice import (
     LARGEST_OFFSET,
     LARGEST_PRESS,
     LARGEST_SMOOTHING,
+    Fitted,
 )
 from sklearn_nnci._inference.report import html_table
 from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED
+from sklearn_nnci._network.losses import LOSSES
 
 # Mean squared step to the evidence optimum over the noise: beyond 1 it, not the noise,
 # takes most of the width.
@@ -59,6 +61,11 @@ class Diagnostics(tuple):
 
     __slots__ = ()
 
+    @property
+    def raised(self):
+        """Those to warn of."""
+        return [check for check in self if check.verdict == WARNING]
+
     def __str__(self):
         lines = [f"{'check':28}{'value':>10}{'at most':>10}  verdict"]
         for c in self:
@@ -75,6 +82,12 @@ class Diagnostics(tuple):
             for c in self
         )
         return html_table(head, rows)
+
+
+def found(inference, rows, covariance, solver, polished):
+    """Return every `Check` of an `Inference`; see `Fitted` for the rest."""
+    loss, kinked = LOSSES[rows.loss], rows.network.kinked
+    return checks(Fitted(inference, covariance, loss, solver, kinked, polished))
 
 
 def checks(fitted):

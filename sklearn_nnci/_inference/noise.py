@@ -19,6 +19,18 @@ from sklearn_nnci.exceptions import InferenceUnavailable
 NOISES = ("auto", "residual", "loo", "validation")
 
 
+def check_numbers(noise: Any, **integers: Any) -> None:
+    """Refuse numbers that are truth values."""
+    if isinstance(noise, (bool, np.bool_)):
+        raise ValueError(
+            f"noise must be a positive variance or one of {sorted(NOISES)}, got "
+            f"{noise!r}. Try noise='auto'."
+        )
+    for name, value in integers.items():
+        if isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name} must be an integer, got {value!r}. Try {name}=1.")
+
+
 class Noise(NamedTuple):
     """The law of the noise, in units of the scaled outputs."""
 

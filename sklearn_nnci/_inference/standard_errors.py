@@ -38,13 +38,19 @@ class Moments(NamedTuple):
     """v / s^2; nan where s is not known."""
 
 
-def to_state(inference, report, network):
-    """Return the `Inference` and its `Report` as what an estimator keeps."""
+def to_state(inference, network, found, asked):
+    """Return the `Inference` and its `Diagnostics` as what an estimator keeps.
+
+    `asked` are the parameters that it answers.
+    """
     posterior, edges = inference.posterior, inference.totals.edges
+    texts = tuple(f"{check.warning}: {check.advice}" for check in found.raised)
     return {
         "layout": LAYOUT,
+        "asked": asked,
+        "checks": [tuple(check) for check in found],
         "theta": pack(network.coefs, network.intercepts),
-        "report": report._asdict(),
+        "report": inference.report._replace(warnings=texts)._asdict(),
         "posterior": None if posterior is None else posterior.state(),
         "noise": inference.Sigma,
         "dof": inference.dof,

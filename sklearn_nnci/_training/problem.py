@@ -22,7 +22,7 @@ class HeldOut(NamedTuple):
     """(m, n), in units of y."""
     weight: np.ndarray
     """(n,)."""
-    index: np.ndarray
+    rows: np.ndarray
     """Their indices among the rows given."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import exceptions
 from sklearn_nnci._network import losses
@@ -72,15 +73,39 @@ def deduce(
     return seen._replace(early_stopping=best_score is not None)
 
 
-def check(seen: Remembered, parameters: Mapping[str, Any]) -> None:
+def check(
+    seen: Remembered, parameters: Mapping[str, Any], names: tuple[str, ...] = TRAINING
+) -> None:
     """Refuse parameters that say another training than took place."""
-    for name in TRAINING:
+    for name in names:
         now, then = parameters[name], getattr(seen, name)
         if now != then:
             raise ValueError(
                 f"{name}={now!r}, but the network was trained with {name}={then!r},"
                 " and intervals are about that training. Set it back, or fit again."
             )
+
+
+def check_source(
+    estimator: Any, predict: Any, given: Mapping[str, Any], own: tuple[str, ...]
+) -> None:
+    """Refuse what is no network, predicts its own way, or parameters not our `own`."""
+    if not isinstance(estimator, MLPRegressor):
+        raise TypeError(
+            f"estimator must be a fitted MLPRegressor, got {type(estimator).__name__}. "
+            "For a pipeline, pass its last step and the X that step sees."
+        )
+    if type(estimator).predict not in (MLPRegressor.predict, predict):
+        raise TypeError(
+            f"{type(estimator).__name__} has a predict of its own, which intervals of "
+            "the network inside would not be about. Try an MLPRegressor."
+        )
+    unknown = sorted(set(given) - set(own))
+    if unknown:
+        raise TypeError(
+            f"from_estimator takes {' and '.join(own)}, got {unknown}. The other "
+            "parameters are those of the estimator."
+        )
 
 
 def warn_of_units(seen: Remembered, y: np.ndarray) -> None:

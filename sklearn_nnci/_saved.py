@@ -1,0 +1,25 @@
+"""Versions that saved an estimator, and those that load it."""
+
+import numpy as np
+import sklearn
+
+from sklearn_nnci import exceptions
+from sklearn_nnci._version import __version__
+from sklearn_nnci._warn import warn
+
+
+def stamp() -> tuple[str, ...]:
+    """Return the versions that results depend on."""
+    own = f"sklearn-nnci {__version__}"
+    return own, f"scikit-learn {sklearn.__version__}", f"numpy {np.__version__}"
+
+
+def check(saved_by: tuple[str, ...] | None) -> None:
+    """Warn where an estimator was saved by other versions."""
+    now = stamp()
+    if saved_by is not None and tuple(saved_by) != now:
+        warn(
+            f"Saved by {', '.join(saved_by)}, loaded by {', '.join(now)}: results may "
+            "differ. Fit again, or load with the versions that saved.",
+            exceptions.VersionMismatchWarning,
+        )
