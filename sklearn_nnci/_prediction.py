@@ -14,6 +14,7 @@ mu exp(-+ c se_mean / mu).
 
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -85,8 +86,7 @@ class Prediction:
     covariance : callable or None
         Gives the covariance of `mean`, ``mean.shape * 2``.
     joint : callable or None
-        Gives the covariance that sup-t intervals rest on, if that is another: what is
-        right on average over x need not be everywhere.
+        Gives that of sup-t intervals, if it is another: averages over x are none.
     log_link : bool
         Whether the interval is symmetric for log(mean), as with a Poisson loss.
     leverage : ndarray, as `mean`, or None
@@ -242,7 +242,7 @@ class Prediction:
         np.divide(se, np.ravel(self.se_mean), out=ratio, where=seen)
         return c * ratio.reshape(np.shape(self.mean))[(...,) + (None,) * levels.ndim]
 
-    def to_frame(self, confidence_level=0.95):
+    def to_frame(self, confidence_level=0.95) -> Any:
         """Return everything as a table, with statsmodels' column names.
 
         Parameters

@@ -6,6 +6,7 @@ records, in the folders below.
 
 import copy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -241,7 +242,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         self.n_restarts = n_restarts
         self.n_jobs = n_jobs
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Fit the network, then the inference about it.
 
         Parameters
@@ -356,7 +357,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         return X, target(y)
 
     @available_if(lambda self: hasattr(super(), "partial_fit"))
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Train for one iteration over the given rows; the inference becomes absent.
 
         Parameters
@@ -389,7 +390,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             self._random_state_at_split = self._random_state.get_state()
         return super()._fit_stochastic(*args, **kwargs)
 
-    def fit_inference(self, X, y, sample_weight=None):
+    def fit_inference(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Compute the inference anew, at the current weights.
 
         Parameters
@@ -485,7 +486,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         return_cov=False,
         confidence_level=0.95,
         simultaneous=None,
-    ):
+    ) -> Any:
         """Predict, and on request say how sure.
 
         At most one of the flags may be set. With none, this is the parent's
@@ -580,7 +581,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         shape = () if self.n_outputs_ == 1 else (self.n_outputs_,)
         return _lazy.predict(self, X, shape, flags)
 
-    def get_prediction(self, X):
+    def get_prediction(self, X) -> Prediction:
         """Return predictions with their standard errors, intervals and a table.
 
         Parameters

@@ -3,6 +3,8 @@
 Its Jacobian, its parameters, its rows, its checks.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -10,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from sklearn_nnci._inference import standard_errors
 from sklearn_nnci._inference.diagnostics import Check, Diagnostics
 from sklearn_nnci._inference.infer import fit_for_leave_one_out, infer
-from sklearn_nnci._inference.influence import influence, loo_residuals
+from sklearn_nnci._inference.influence import Influence, influence, loo_residuals
 from sklearn_nnci._inference.report import Report
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network import jacobian, losses, perceptron
@@ -22,12 +24,12 @@ class ReportMethods:
     """Methods of a network that report on its fit."""
 
     @property
-    def inference_(self):
+    def inference_(self) -> Report:
         """What inference found, a `Report`."""
         return Report(**self._with_inference()[0]["report"])
 
     @property
-    def polish_(self):
+    def polish_(self) -> polish.Polish:
         """What the polish did: iterations, objective, gradient, reason; a record."""
         check_is_fitted(self)
         if "_polished" not in vars(self):
@@ -37,14 +39,14 @@ class ReportMethods:
         return polish.Polish(**{**self._polished, "relative_offset": offset})
 
     @property
-    def start_objectives_(self):
+    def start_objectives_(self) -> np.ndarray:
         """Objective of each start, (n_restarts + 1,), the parent's own first."""
         check_is_fitted(self)
         if "_starts" not in vars(self):
             raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
         return self._starts["objectives"]
 
-    def between_start_std(self, X):
+    def between_start_std(self, X) -> np.ndarray:
         """Return the spread of the predictions between starts.
 
         Intervals of one fit do not contain it: where it is large beside them, the
@@ -75,7 +77,7 @@ class ReportMethods:
         std = np.std(predictions, axis=0, ddof=1)
         return std[:, 0] if self.n_outputs_ == 1 else std
 
-    def jacobian(self, X):
+    def jacobian(self, X) -> np.ndarray:
         """Return the derivative of the output with respect to every parameter.
 
         Parameters
@@ -96,7 +98,7 @@ class ReportMethods:
         J = jacobian.dense(jacobian.factors(self._network(), X)).T
         return J[:, 0] if self.n_outputs_ == 1 else J
 
-    def parameter_names(self):
+    def parameter_names(self) -> list[str]:
         """Return one name per parameter, in packing order.
 
         Returns
@@ -107,7 +109,7 @@ class ReportMethods:
         check_is_fitted(self)
         return perceptron.parameter_names(self._network())
 
-    def parameter_covariance(self):
+    def parameter_covariance(self) -> np.ndarray:
         """Return the covariance of the packed parameters.
 
         Returns
@@ -134,7 +136,7 @@ class ReportMethods:
             )
         return standard_errors.parameter_covariance(state, network)[0]
 
-    def summary(self, confidence_level=0.95):
+    def summary(self, confidence_level=0.95) -> Any:
         """Return every parameter with its standard error and interval.
 
         Parameters
@@ -173,7 +175,7 @@ class ReportMethods:
         table = table.to_frame(confidence_level).iloc[:, :4].set_axis(columns, axis=1)
         return table.assign(estimable=~lost)
 
-    def influence(self, X, y, sample_weight=None):
+    def influence(self, X, y, sample_weight=None) -> Influence:
         """Return what each training row does to the fit, without refitting.
 
         Parameters
@@ -204,7 +206,7 @@ class ReportMethods:
         fit = self._smoother(X, y, sample_weight)
         return influence(fit, len(fit.rows.y))
 
-    def loo_score(self, X, y, sample_weight=None):
+    def loo_score(self, X, y, sample_weight=None) -> float:
         """Return the leave-one-out R^2: how well rows are predicted without them.
 
         Parameters
@@ -240,7 +242,7 @@ class ReportMethods:
         _, y, w = fit.rows.arrays()
         return float(r2_score(y, y - loo, sample_weight=w))
 
-    def diagnostics(self):
+    def diagnostics(self) -> Diagnostics:
         """Return every check of the fit, with value, threshold, verdict and advice.
 
         Returns

@@ -12,12 +12,16 @@ A residual e = u - f always does: in units of y it is y - g(u - e).
 import copy
 import functools
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_nnci._inference.diagnostics import Diagnostics
+from sklearn_nnci._inference.influence import Influence
+from sklearn_nnci._inference.report import Report
 from sklearn_nnci._inverse import Inverse, TransformedPrediction, slopes_of
 from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
@@ -90,7 +94,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     (442,)
     """
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, **fit_params) -> "TransformedTargetRegressorCI":
         """Fit the transformer to y, then the regressor to the transformed y.
 
         Parameters
@@ -140,7 +144,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         return super(TransformedTargetRegressorCI, routed).get_metadata_routing()
 
     def predict(self, X, *, return_ci=False, return_pi=False, return_std=False,
-                return_cov=False, **predict_params):  # fmt: skip
+                return_cov=False, **predict_params) -> Any:  # fmt: skip
         """Predict in units of y, and on request say how sure.
 
         Parameters
@@ -191,7 +195,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             return y, np.abs(self._slopes) * found.reshape(y.shape)
         return y, self._g.covariance(lambda: found, y.shape)
 
-    def get_prediction(self, X):
+    def get_prediction(self, X) -> Prediction:
         """Return predictions in units of y: standard errors, intervals and a table.
 
         Parameters
@@ -232,11 +236,11 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         return TransformedPrediction(**known, inner=inner, through=self._g.through)
 
     @property
-    def inference_(self):
+    def inference_(self) -> Report:
         """What inference found, a `Report`, in units of the transformed y."""
         return self._inside()[0].inference_
 
-    def diagnostics(self):
+    def diagnostics(self) -> Diagnostics:
         """Return every check of the network; see `MLPRegressorCI.diagnostics`.
 
         Returns
@@ -246,7 +250,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         """
         return self._inside()[0].diagnostics()
 
-    def fit_inference(self, X, y, sample_weight=None):
+    def fit_inference(self, X, y, sample_weight=None) -> "TransformedTargetRegressorCI":
         """Compute the inference anew; see `MLPRegressorCI.fit_inference`.
 
         By the parameters of the network in ``regressor_``, a copy of the one given:
@@ -266,7 +270,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         network.fit_inference(X, self._targets(y)[1], sample_weight)
         return self
 
-    def influence(self, X, y, sample_weight=None):
+    def influence(self, X, y, sample_weight=None) -> Influence:
         """Return what each training row does; see `MLPRegressorCI.influence`.
 
         Parameters
@@ -289,7 +293,7 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             loo_residuals=self._g.residuals(y, u, found.loo_residuals),
         )
 
-    def loo_score(self, X, y, sample_weight=None):
+    def loo_score(self, X, y, sample_weight=None) -> float:
         """Return the leave-one-out R^2 of the transformed y.
 
         It is that of y if the inverse is a line. Else it does not compare transformers,

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._inference.formulas import FORMULAS
+from sklearn_nnci._inference.formulas import FORMULAS, Formula
 from sklearn_nnci._inference.infer import Inference
+from sklearn_nnci._inference.report import Report
+from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._network.losses import Loss
 
 # Coverage of textbook formulas is flat in the relative offset up to 0.3 to 0.5 and
@@ -37,27 +39,27 @@ class Fitted(NamedTuple):
     """Why polishing stopped; None: not polished."""
 
     @property
-    def report(self):
+    def report(self) -> Report:
         """The `Report`."""
         return self.inference.report
 
     @property
-    def formula(self):
+    def formula(self) -> Formula:
         """The `Formula` in use; the evidence knows how far its optimum is."""
         return FORMULAS[self.report.method]
 
     @property
-    def unbounded(self):
+    def unbounded(self) -> bool:
         """Whether every interval is."""
         return self.inference.posterior is None
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> float:
         """Rows of all outputs, n m."""
         return self.report.n_samples * len(self.inference.dof)
 
 
-def no_dof(fitted):
+def no_dof(fitted: Fitted) -> str:
     report = fitted.report
     if report.noise == "evidence":
         return (
@@ -74,7 +76,7 @@ def no_dof(fitted):
     )
 
 
-def wide(fitted):
+def wide(fitted: Fitted) -> str:
     what = _scaling(fitted.inference.totals) or "Try a larger alpha, or more rows."
     return (
         "Prediction intervals are as wide as knowing nothing, wider than those of the "
@@ -82,7 +84,7 @@ def wide(fitted):
     )
 
 
-def _scaling(totals):
+def _scaling(totals: Totals) -> str:
     """Return advice for an X or y far from the scales that training expects, or ""."""
     location, spread = np.abs(totals.mean), totals.spread
     largest = np.abs([totals.edges.low[0], totals.edges.high[0]]).max(axis=0)
@@ -100,7 +102,7 @@ def _scaling(totals):
     )
 
 
-def step(fitted):
+def step(fitted: Fitted) -> str:
     effect = "takes more of the width of the intervals than the noise does"
     if fitted.inference.penalty_ratio > LARGEST_SMOOTHING:
         return (
@@ -111,7 +113,7 @@ def step(fitted):
     return f"What training left undone {effect}. {_train_longer(fitted)}"
 
 
-def offset(fitted):
+def offset(fitted: Fitted) -> str:
     if fitted.formula.evidence or fitted.covariance == "auto":
         effect = "intervals of the mean are wider for it. "
     else:
@@ -125,7 +127,7 @@ def offset(fitted):
     )
 
 
-def _train_longer(fitted):
+def _train_longer(fitted: Fitted) -> str:
     """Return advice that leads to a minimum from here."""
     unscaled = _scaling(fitted.inference.totals)
     if unscaled:
@@ -140,7 +142,7 @@ def _train_longer(fitted):
     return f"Try {', '.join(tries[:-1])}{' or ' * (len(tries) > 1)}{tries[-1]}."
 
 
-def overfitted(fitted):
+def overfitted(fitted: Fitted) -> str:
     return (
         f"The network uses up {fitted.report.edf_fit:.3g} of {fitted.n_rows:.4g} rows: "
         "it overfits, and its intervals are too narrow. Try a larger alpha or fewer "
@@ -148,7 +150,7 @@ def overfitted(fitted):
     )
 
 
-def leverage(fitted):
+def leverage(fitted: Fitted) -> str:
     return (
         f"The largest leverage is {fitted.report.max_leverage:.3g}: at least one row "
         "is fitted almost by itself alone, and leave-one-out residuals say little "
@@ -156,7 +158,7 @@ def leverage(fitted):
     )
 
 
-def press(fitted):
+def press(fitted: Fitted) -> str:
     return (
         f"Leave-one-out residuals are {fitted.report.press_ratio:.3g} times as large, "
         f"in mean square, as the residuals promise (should be below {LARGEST_PRESS}): "
@@ -165,7 +167,7 @@ def press(fitted):
     )
 
 
-def smoothing(fitted):
+def smoothing(fitted: Fitted) -> str:
     return (
         f"alpha penalises {fitted.inference.penalty_ratio:.3g} times as much as the "
         f"data ask for (should be below {LARGEST_SMOOTHING}): predictions are biased "
@@ -173,20 +175,20 @@ def smoothing(fitted):
     )
 
 
-def boundary(fitted):
+def boundary(fitted: Fitted) -> str:
     meaning = {
         "lower": "the network can fit all rows, and noise cannot be told from signal. "
         "Try more rows, a smaller network, or a known noise",
         "upper": "no dependence on X can be told from noise. Try more rows, or other "
         "features",
-    }.get(fitted.inference.boundary, "")
+    }.get(fitted.inference.boundary or "", "")
     return (
         "The evidence for the penalty has its maximum at the "
         f"{fitted.inference.boundary} end of the range searched: {meaning}."
     )
 
 
-def condition(fitted):
+def condition(fitted: Fitted) -> str:
     return (
         f"The condition number is {fitted.report.condition_number:.2g}: for queries "
         "that leave a constant column, standard errors may have few digits. Try "
@@ -194,7 +196,7 @@ def condition(fitted):
     )
 
 
-def left_out(fitted):
+def left_out(fitted: Fitted) -> str:
     report = fitted.report
     if fitted.formula.plain and not fitted.formula.evidence:
         effect = "for the same penalty and noise, no interval is narrower than with all"

@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._linearized.route import EvidenceFit
+
 # Beyond this share of degrees of freedom under lambda*, leave-one-out says little.
 MOST_EDF = 0.5
 
@@ -40,7 +42,7 @@ class Excess(NamedTuple):
     """(1 - r) m, what bands add to that."""
 
 
-def excess(found):
+def excess(found: EvidenceFit) -> Excess:
     """Return the `Excess` of an `EvidenceFit`."""
     rows = found.fit.leverages
     n, moved = found.fit.n_samples, mean_squared_step(found)
@@ -52,17 +54,17 @@ def excess(found):
     return Excess(r * moved + d, (1.0 - r) * moved)
 
 
-def no_excess(m):
+def no_excess(m: int) -> Excess:
     """Return the `Excess` of formulas without one."""
     return Excess(np.zeros(m), np.zeros(m))
 
 
-def mean_squared_step(found):
+def mean_squared_step(found: EvidenceFit) -> np.ndarray:
     """Return m = mean b_i^2, (m,), in squared units of the outputs."""
     return np.diag(found.fit.leverages.moved) / found.fit.n_samples
 
 
-def _left_out(found):
+def _left_out(found: EvidenceFit) -> np.ndarray:
     """Return mean (e_i/(1 - h*_i))^2, (m,); 0 where it says too little."""
     nearest = found.nearest
     if nearest is None or nearest.share > MOST_EDF:

@@ -5,7 +5,8 @@ Three of them speak at fit under the rule ``"auto"``, those that by measurement
 `MLPRegressorCI.diagnostics` only.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -17,6 +18,7 @@ from sklearn_nnci._inference.advice import (
     LARGEST_SMOOTHING,
     Fitted,
 )
+from sklearn_nnci._inference.infer import Inference
 from sklearn_nnci._inference.report import html_table
 from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED
 from sklearn_nnci._network.losses import LOSSES
@@ -62,11 +64,11 @@ class Diagnostics(tuple):
     __slots__ = ()
 
     @property
-    def raised(self):
+    def raised(self) -> list[Check]:
         """Those to warn of."""
         return [check for check in self if check.verdict == WARNING]
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{'check':28}{'value':>10}{'at most':>10}  verdict"]
         for c in self:
             lines.append(f"{c.name:28}{c.value:10.3g}{c.threshold:10.3g}  {c.verdict}")
@@ -75,7 +77,7 @@ class Diagnostics(tuple):
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         head = "check", "value", "at most", "verdict", "advice"
         rows = (
             (c.name, f"{c.value:.3g}", f"{c.threshold:.3g}", c.verdict, c.advice)
@@ -84,13 +86,15 @@ class Diagnostics(tuple):
         return html_table(head, rows)
 
 
-def found(inference, rows, covariance, solver, polished):
+def found(
+    inference: Inference, rows: Any, covariance: str, solver: str, polished: str | None
+) -> Diagnostics:
     """Return every `Check` of an `Inference`; see `Fitted` for the rest."""
     loss, kinked = LOSSES[rows.loss], rows.network.kinked
     return checks(Fitted(inference, covariance, loss, solver, kinked, polished))
 
 
-def checks(fitted):
+def checks(fitted: Fitted) -> Diagnostics:
     """Return every `Check` of a `Fitted` network."""
     report, inference = fitted.report, fitted.inference
     ends, width = {None: np.nan, "": 0.0}, _width(fitted)
@@ -127,7 +131,10 @@ def checks(fitted):
     return Diagnostics(_check(fitted, *row) for row in table)
 
 
-def _check(fitted, kind, name, value, threshold, advise):
+def _check(
+    fitted: Fitted, kind: str, name: str, value: float, threshold: float,
+    advise: Callable[[Fitted], str],
+) -> Check:  # fmt: skip
     """Return the `Check`; the first of them fails by its consequence alone."""
     first = kind == "NoResidualDofWarning"
     failed = fitted.unbounded if first else value > threshold
@@ -139,7 +146,7 @@ def _check(fitted, kind, name, value, threshold, advise):
     return Check(name, float(value), threshold, verdict, text, kind)
 
 
-def _width(fitted):
+def _width(fitted: Fitted) -> float:
     """Return the largest t se_obs over 1.96 sd(y), as new rows would have it.
 
     Squares are averaged over training rows, each with its variance were it left out.
@@ -155,14 +162,14 @@ def _width(fitted):
     return float(np.max(t * se / spread) / KNOWING_NOTHING)
 
 
-def _silent(inference):
+def _silent(inference: Inference) -> np.ndarray:
     """Return for which outputs the noise, or y itself, is within rounding."""
     noise, spread = np.sqrt(np.diag(inference.Sigma)), inference.totals.spread
     size = np.abs(inference.totals.mean) + spread
     return np.minimum(noise, spread) <= 1e-8 * size
 
 
-def _step(fitted):
+def _step(fitted: Fitted) -> float:
     """Return the largest m / s^2; nan where the evidence interpolates, s near 0."""
     inference, report = fitted.inference, fitted.report
     interpolates = report.edf > EDF_EXHAUSTED * fitted.n_rows

@@ -10,10 +10,12 @@ exact for a network without hidden layer, to first order for others. Deleted is 
 copy of a row of weight k.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._linearized.route import LinearizedFit
 from sklearn_nnci._linearized.sandwich import leave_one_out
 
 
@@ -32,7 +34,7 @@ class Influence(NamedTuple):
     """D_i, (n,)."""
 
 
-def influence(fit, n_samples):
+def influence(fit: LinearizedFit, n_samples: int) -> Influence:
     """Return the `Influence` of a `LinearizedFit` whose rows are among `n_samples`."""
     e, H, loo = (np.concatenate(parts) for parts in zip(*_by_row(fit), strict=True))
     m = e.shape[1]
@@ -42,12 +44,13 @@ def influence(fit, n_samples):
         t = e / np.sqrt((1.0 - h) * np.maximum(rss, 0.0) / (fit.dof - 1.0))
         s2 = np.trace(fit.residual_noise) / m
         cook = np.einsum("nk,nkl,nl->n", loo, H, loo) / (fit.edf.sum() * s2)
-    kept = slice(None) if fit.rows.index is None else fit.rows.index
+    index = fit.rows.gather().index
+    kept = slice(None) if index is None else index
     found = h, e * scale, loo * scale, t, cook
     return Influence(*(_spread(values, kept, n_samples) for values in found))
 
 
-def loo_residuals(fit):
+def loo_residuals(fit: LinearizedFit) -> np.ndarray:
     """Return leave-one-out residuals of the mean, in units of y, (n, m)."""
     parts = [
         (leave_one_out(chunk.residuals, H) * chunk.root_weight).T
@@ -56,13 +59,13 @@ def loo_residuals(fit):
     return np.concatenate(parts) * fit.rows.scale
 
 
-def _by_row(fit):
+def _by_row(fit: LinearizedFit) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield residuals (k, m), leverages (k, m, m) and left-out residuals (k, m)."""
     for chunk, H in fit.information.rowwise():
         yield chunk.residuals.T, H, leave_one_out(chunk.residuals, H).T
 
 
-def _spread(values, kept, n_samples):
+def _spread(values: np.ndarray, kept: Any, n_samples: int) -> np.ndarray:
     """Return `values` at their rows among `n_samples`; one output loses its axis."""
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     out = np.full((n_samples, *values.shape[1:]), np.nan)

@@ -1,6 +1,7 @@
 """What inference found, in print and in a notebook."""
 
 import html
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn_nnci._inference.formulas import FORMULAS
 
 # Outputs of which values are shown.
 FEW = 4
+Cells = tuple[str, str, str]
 
 
 class Report(NamedTuple):
@@ -76,7 +78,7 @@ class Report(NamedTuple):
     warnings: tuple = ()
     """Messages of the warnings raised."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         groups = self._groups()
         cells = [cell for group in groups for cell in group]
         name, value = (max(len(cell[k]) for cell in cells) for k in (0, 1))
@@ -86,11 +88,11 @@ class Report(NamedTuple):
         )
         return "\n\n".join(["Inference", *blocks])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         cells = [cell for group in self._groups() for cell in group]
         return html_table(("inference", "value", "meaning"), cells)
 
-    def _groups(self):
+    def _groups(self) -> list[list[Cells]]:
         """Return groups of (field, value, meaning); what is nan is left out."""
         evidence = FORMULAS[self.method].evidence
         own = "the evidence" if evidence else "the fit"
@@ -130,7 +132,7 @@ class Report(NamedTuple):
         return [[row for row in group if row is not None] for group in groups]
 
 
-def _row(name, value, meaning):
+def _row(name: str, value: Any, meaning: str) -> Cells | None:
     """Return the cells of a number, or of one per output; None where it is nan."""
     values = np.atleast_1d(value)
     if np.isnan(values).all():
@@ -139,29 +141,29 @@ def _row(name, value, meaning):
     return name, ", ".join(numbers(values[:FEW]) + more), meaning
 
 
-def _diagonal(values):
+def _diagonal(values: Any) -> Any:
     return np.diag(values) if np.ndim(values) == 2 else values
 
 
-def numbers(values, form=".4g"):
+def numbers(values: np.ndarray, form: str = ".4g") -> list[str]:
     """Return an array of numbers, or of truth values, as strings."""
     if values.dtype == bool:
         return [str(value) for value in values]
     return [f"{value:{form}}".removesuffix(".") for value in values]
 
 
-def html_table(head, rows):
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return an HTML table of strings, which it escapes."""
 
-    def line(tag, cells):
-        cells = (f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-        return f"<tr>{''.join(cells)}</tr>"
+    def line(tag: str, cells: Iterable[str]) -> str:
+        inner = (f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+        return f"<tr>{''.join(inner)}</tr>"
 
     body = "".join(line("td", cells) for cells in rows)
     return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
-def text_table(columns):
+def text_table(columns: Mapping[str, list[str]]) -> str:
     """Return named columns of strings as aligned text."""
     aligned = []
     for name, cells in columns.items():

@@ -14,13 +14,16 @@ V (1 + RO^2) + b b' + u D V D, so that the difference of two rows loses its vari
 they come together, and the correlation does not depend on how many rows lie between.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._linearized.primal import restore
+from sklearn_nnci._inference.diagnostics import Diagnostics
+from sklearn_nnci._inference.infer import Inference
+from sklearn_nnci._linearized.route import restore
+from sklearn_nnci._linearized.totals import Edges, Totals
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import pack, transposed, unpack
+from sklearn_nnci._network.perceptron import Network, pack, transposed, unpack
 from sklearn_nnci._numerics.chunks import row_slices
 
 # The layout of the state below; one of another layout is not read.
@@ -38,7 +41,9 @@ class Moments(NamedTuple):
     """v / s^2; nan where s is not known."""
 
 
-def to_state(inference, network, found, asked):
+def to_state(
+    inference: Inference, network: Network, found: Diagnostics, asked: dict[str, Any]
+) -> dict[str, Any]:
     """Return the `Inference` and its `Diagnostics` as what an estimator keeps.
 
     `asked` are the parameters that it answers.
@@ -67,7 +72,7 @@ def to_state(inference, network, found, asked):
     }
 
 
-def _sums_of(totals):
+def _sums_of(totals: Totals) -> dict[str, Any]:
     """Return what tells these rows from others."""
     return {
         "n_rows": totals.n_rows,
@@ -78,7 +83,7 @@ def _sums_of(totals):
     }
 
 
-def same_rows(state, totals):
+def same_rows(state: dict[str, Any], totals: Totals) -> bool:
     """Return whether `totals` are those of the rows of the inference, but for rounding.
 
     Sums of y and y^2 tell y, those of residuals tell X.
@@ -92,7 +97,7 @@ def same_rows(state, totals):
     )
 
 
-def _chance(edges, n):
+def _chance(edges: Edges, n: float) -> float:
     """Return how likely a new row from the same distribution is to extrapolate.
 
     One in n + 1 by its leverage; by its columns as often as a training row would have,
@@ -104,7 +109,7 @@ def _chance(edges, n):
     return float(min((1.0 + alone) / (n + 1.0), 1.0))
 
 
-def moments(state, network, X):
+def moments(state: dict[str, Any], network: Network, X: Any) -> Moments:
     """Return the `Moments` of the rows `X`."""
     m, n = network.n_outputs, X.shape[0]
     v, b = np.full((m, n), np.inf), np.zeros((m, n))
@@ -122,7 +127,7 @@ def moments(state, network, X):
     return Moments(np.sqrt(mean), np.sqrt(obs), leverage)
 
 
-def extrapolates(state, leverage, X):
+def extrapolates(state: dict[str, Any], leverage: np.ndarray, X: Any) -> np.ndarray:
     """Return which rows lie where the data say nothing, (n,).
 
     A leverage beyond what a training row would have without itself, or a column beyond
@@ -137,14 +142,16 @@ def extrapolates(state, leverage, X):
     return flagged
 
 
-def more_than_chance(state, flagged):
+def more_than_chance(state: dict[str, Any], flagged: np.ndarray) -> bool:
     """Return whether that many rows extrapolating is no accident of the call."""
     n, p = len(flagged), state["chance"]
     expected = max(0.05 * n, n * p + 3.0 * np.sqrt(n * p * (1.0 - p)))
-    return flagged.any() and (n == 1 or flagged.sum() > expected)
+    return bool(flagged.any() and (n == 1 or flagged.sum() > expected))
 
 
-def covariance(state, network, X, everywhere=False):
+def covariance(
+    state: dict[str, Any], network: Network, X: Any, everywhere: bool = False
+) -> np.ndarray:
     """Return the covariance of the means, (n, m, n, m), consistent with se_mean.
 
     Infinite on the diagonal, nan beside it, where not bounded. Bands that hold
@@ -163,21 +170,25 @@ def covariance(state, network, X, everywhere=False):
     return V.reshape(m, n, m, n).transpose(1, 0, 3, 2)
 
 
-def _along(V, u):
+def _along(V: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return D V D with the diagonal `u`; where V has none it stands alone."""
     v = np.diag(V)
     ratio = np.sqrt(np.divide(u, v, out=np.zeros_like(v), where=v > 0.0))
     return V * np.outer(ratio, ratio) + np.diag(np.where(v > 0.0, 0.0, u))
 
 
-def parameter_covariance(state, network):
+def parameter_covariance(
+    state: dict[str, Any], network: Network
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the covariance of theta, C + step step', (p, p), and which are lost."""
     cov, lost = restore(network, state["posterior"]).parameter_covariance()
     step = state["step"]
     return cov if step is None else cov + np.outer(step, step), lost
 
 
-def _remaining_step(state, network, F):
+def _remaining_step(
+    state: dict[str, Any], network: Network, F: jacobian.Factors
+) -> np.ndarray:
     """Return b(x) = j(x)'step, (m, n), or 0."""
     if state["step"] is None:
         return np.zeros(F.shape[1:])
