@@ -1,11 +1,19 @@
 """Predictions of dask arrays: lazy, partition by partition."""
 
+from collections.abc import Container, Mapping
+from typing import Any
+
 import numpy as np
+from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci._linearized.partitions import whole_rows
 
+Shape = tuple[int, ...]
 
-def predict(network, X, shape, flags):
+
+def predict(
+    network: MLPRegressor, X: Any, shape: Shape, flags: Mapping[str, Any]
+) -> Any:
     """Return what ``network.predict(X, **flags)`` does, as lazy dask arrays.
 
     `shape` is (m,), or () for one output; each partition is predicted once.
@@ -30,7 +38,7 @@ def predict(network, X, shape, flags):
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _taken(packed, start, stop, tail, dtype):
+def _taken(packed: Any, start: int, stop: int, tail: Shape, dtype: np.dtype) -> Any:
     """Return columns of the dask array `packed` (n, width) as (n, *tail)."""
     return packed.map_blocks(
         lambda block: block[:, start:stop].reshape(-1, *tail).astype(dtype),
@@ -40,14 +48,16 @@ def _taken(packed, start, stop, tail, dtype):
     )  # fmt: skip
 
 
-def _tails(shape, flags):
+def _tails(shape: Shape, flags: Mapping[str, Any]) -> list[Shape]:
     """Return the shapes, without rows, of what predict returns."""
     if flags.get("return_ci") or flags.get("return_pi"):
         return [shape, (*shape, 2, *np.shape(flags["confidence_level"]))]
     return [shape, shape] if flags.get("return_std") else [shape]
 
 
-def _packed(X, network, flags, width):
+def _packed(
+    X: np.ndarray, network: MLPRegressor, flags: Mapping[str, Any], width: int
+) -> np.ndarray:
     """Return the columns of y and of what goes with it, side by side."""
     n = X.shape[0]
     if not n:
@@ -57,7 +67,7 @@ def _packed(X, network, flags, width):
     return np.hstack([a.reshape(n, -1) for a in found])
 
 
-def check_flags(asked, simultaneous):
+def check_flags(asked: Container[str], simultaneous: str | None) -> None:
     """Refuse what partitions cannot serve."""
     if simultaneous is not None or "return_cov" in asked:
         raise ValueError(

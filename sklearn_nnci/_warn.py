@@ -15,7 +15,7 @@ _INSIDE = tuple(
 )
 
 
-def warn(message, kind):
+def warn(message: str, kind: type[Warning]) -> None:
     """Issue a warning of class `kind` at the nearest line outside of the libraries."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):

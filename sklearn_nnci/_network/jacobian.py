@@ -12,11 +12,12 @@ and Gram matrices of rows need the factors alone.
 Letters: i units below, j units above, k outputs, n rows.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._network.perceptron import forward, sensitivities
+from sklearn_nnci._network.perceptron import Network, forward, sensitivities
 from sklearn_nnci._numerics.chunks import broadcasting, row_slices
 
 
@@ -29,23 +30,32 @@ class Factors(NamedTuple):
     """d_1, ..., d_L, each (h_l, m, n)."""
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """(p, m, n), the shape of the dense parameter-major Jacobian."""
         p = sum(
             d.shape[0] * (a.shape[0] + 1)
             for a, d in zip(self.activations, self.deltas, strict=True)
         )
-        return (p, *self.deltas[0].shape[1:])
+        _, m, n = self.deltas[0].shape
+        return p, m, n
 
 
-def factors(network, X, cotangent=None):
+def factors(network: Network, X: Any, cotangent: np.ndarray | None = None) -> Factors:
     """Return the factors of the rows `X`; see `sensitivities` for `cotangent`."""
-    activations = forward(network, X)
+    return factors_at(network, forward(network, X), cotangent)
+
+
+def factors_at(
+    network: Network, activations: list[np.ndarray], cotangent: np.ndarray | None
+) -> Factors:
+    """Return the factors of rows of which `forward` gave these `activations`."""
     deltas = sensitivities(network, activations, cotangent)
     return Factors(tuple(activations[:-1]), tuple(deltas))
 
 
-def stream(network, X, cotangent=None, extra_bytes=0):
+def stream(
+    network: Network, X: Any, cotangent: np.ndarray | None = None, extra_bytes: int = 0
+) -> Iterator[tuple[slice, Factors]]:
     """Yield ``(slice, Factors)`` over row chunks worth one buffer of dense Jacobian.
 
     `cotangent` is as in `sensitivities`, its last axis of length 1 or ``len(X)``;
@@ -61,7 +71,7 @@ def stream(network, X, cotangent=None, extra_bytes=0):
         yield rows, factors(network, X[rows], part)
 
 
-def take(F, part):
+def take(F: Factors, part: slice | np.ndarray) -> Factors:
     """Return the factors of some of the rows of `F`."""
     return Factors(
         tuple(a[:, part] for a in F.activations),
@@ -70,7 +80,7 @@ def take(F, part):
 
 
 @broadcasting()
-def dense(F, out=None):
+def dense(F: Factors, out: np.ndarray | None = None) -> np.ndarray:
     """Return ``Jt`` (p, m, n), written into `out` if given."""
     Jt = np.empty(F.shape) if out is None else out
     start = 0
@@ -85,31 +95,40 @@ def dense(F, out=None):
     return Jt
 
 
-def jvp(F, network):
+def jvp(F: Factors, network: Network) -> np.ndarray:
     """Return ``J v`` (m, n), where `network` holds the blocks of v.
 
     (J v)_k = sum_l  d_l[k]' (V_l' a_{l-1} + v_l).
     """
-    terms = zip(F.activations, F.deltas, network.coefs, network.intercepts, strict=True)
-    return sum(np.einsum("jn,jkn->kn", V.T @ a + v[:, None], d) for a, d, V, v in terms)
+    product = np.zeros(F.shape[1:])
+    layers = zip(*F, network.coefs, network.intercepts, strict=True)
+    for a, d, V, v in layers:
+        product += np.einsum("jn,jkn->kn", V.T @ a + v[:, None], d)
+    return product
 
 
-def vjp(F, r):
-    """Return the packed ``J' r`` (p,) of `r` (m, n)."""
+def vjp(F: Factors, r: np.ndarray) -> np.ndarray:
+    """Return the packed ``J' r`` (p,) of `r` (m, n).
+
+    Its block of W_l is a_{l-1} t_l', that of b_l the sum of t_l over rows, with
+    t_l = sum_k d_l[k] r_k.
+    """
     errors = [np.einsum("jkn,kn->jn", d, r) for d in F.deltas]
     coefs = [(a @ t.T).ravel() for a, t in zip(F.activations, errors, strict=True)]
     return np.concatenate([*coefs, *(t.sum(axis=1) for t in errors)])
 
 
-def intercept_columns(F, n_columns):
+def intercept_columns(F: Factors, n_columns: int) -> np.ndarray:
     """Return the last `n_columns` rows of Jt, those of intercepts, (n_columns, m n)."""
     _, m, n = F.shape
     columns = np.concatenate(F.deltas, axis=0)
     return columns[len(columns) - n_columns :].reshape(n_columns, m * n)
 
 
-def tangent_kernel(F, G, n_free):
+def tangent_kernel(F: Factors, G: Factors, n_free: int) -> np.ndarray:
     """Return the Gram matrix of rows over all but the last `n_free` parameters.
+
+    The neural tangent kernel (Jacot, Gabriel & Hongler 2018) at the fitted weights:
 
     sum_l (A_l' B_l + c_l) o (D_l' E_l), (m n, m' n'), outputs before rows; c_l = 1
     where the intercepts of layer l count, 0 where they are among the free ones.
@@ -118,23 +137,24 @@ def tangent_kernel(F, G, n_free):
     K = np.zeros((m, n, k, q))
     counted = _counted_layers(F, n_free)
     for a, d, b, e, c in zip(*F, *G, counted, strict=True):
-        outer = d.reshape(len(d), -1).T @ e.reshape(len(e), -1)
-        inner = a.T @ b
+        outer = d.reshape(len(d), -1).T @ e.reshape(len(e), -1)  # D_l' E_l
+        inner = a.T @ b  # A_l' B_l, the same for all outputs
         inner += c
         K += outer.reshape(K.shape) * inner[None, :, None, :]
     return K.reshape(m * n, k * q)
 
 
-def tangent_kernel_diagonal(F, n_free):
+def tangent_kernel_diagonal(F: Factors, n_free: int) -> np.ndarray:
     """Return the (n, m, m) diagonal blocks of ``tangent_kernel(F, F, n_free)``."""
-    counted = _counted_layers(F, n_free)
-    return sum(
-        ((a * a).sum(axis=0) + c)[:, None, None] * np.einsum("jkn,jln->nkl", d, d)
-        for a, d, c in zip(*F, counted, strict=True)
-    )
+    _, m, n = F.shape
+    blocks = np.zeros((n, m, m))
+    for a, d, c in zip(*F, _counted_layers(F, n_free), strict=True):
+        inner = (a * a).sum(axis=0) + c  # |a_l|^2 + c_l
+        blocks += inner[:, None, None] * np.einsum("jkn,jln->nkl", d, d)
+    return blocks
 
 
-def _counted_layers(F, n_free):
+def _counted_layers(F: Factors, n_free: int) -> list[float]:
     """Return 1.0 for each layer whose intercepts are penalised, else 0.0.
 
     Free are either all intercepts or those of the output layer: only then is

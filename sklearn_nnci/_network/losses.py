@@ -3,26 +3,27 @@
 One record per loss: nothing else compares their names.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._network.perceptron import linear_predictor
+from sklearn_nnci._network.perceptron import Network, linear_predictor
 
 
 class Loss(NamedTuple):
     """A loss by its functions of (y, f), elementwise."""
 
-    value: Any
-    difference: Any
+    value: Callable
+    difference: Callable
     """(y, f, g) -> value(y, g) - value(y, f), without cancellation."""
-    negative_gradient: Any
+    negative_gradient: Callable
     """-d value / df."""
-    hessian: Any
+    hessian: Callable
     """d2 value / df2, (m, n), or (m, 1) where it is the same for all rows."""
-    inverse_link: Any
+    inverse_link: Callable
     """The mean of y as a function of f."""
-    slope: Any
+    slope: Callable
     """Its derivative by f, as a function of the mean: f has standard errors, the mean
     those times this."""
     linear: bool
@@ -57,11 +58,11 @@ LOSSES = {
 }
 
 
-def predicted_mean(network, X, loss):
+def predicted_mean(network: Network, X: Any, loss: str) -> np.ndarray:
     """Return what the network predicts, (n, m)."""
     return LOSSES[loss].inverse_link(linear_predictor(network, X).T)
 
 
-def of_link(out_activation):
+def of_link(out_activation: str) -> str:
     """Return the name of the loss that scikit-learn's output activation belongs to."""
     return {"exp": "poisson"}.get(out_activation, "squared_error")

@@ -12,16 +12,20 @@ paths from layer ``l`` to output ``k``. Everything runs transposed, samples
 last: each block of the Jacobian is then written in contiguous runs of ``n``.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import expit
 
 from sklearn_nnci._numerics.chunks import row_slices
 
+Arrays = Sequence[np.ndarray]
+
 # act(z), which may overwrite z
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda z: z,
     "logistic": lambda z: expit(z, out=z),
     "tanh": lambda z: np.tanh(z, out=z),
@@ -29,13 +33,13 @@ ACTIVATIONS = {
 }
 
 
-def _less(x, y):
+def _less(x: float, y: np.ndarray) -> np.ndarray:
     return np.subtract(x, y, out=y)
 
 
 # act'(z) as a function of a = act(z); at a kink of relu the left derivative,
 # which is also what scikit-learn's backpropagation takes.
-DERIVATIVES = {
+DERIVATIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": np.ones_like,
     "logistic": lambda a: a * (1.0 - a),
     "tanh": lambda a: _less(1.0, a * a),
@@ -54,32 +58,32 @@ class Network(NamedTuple):
     """Name of the hidden activation."""
 
     @property
-    def n_outputs(self):
+    def n_outputs(self) -> int:
         """Number of outputs, m."""
         return self.coefs[-1].shape[1]
 
     @property
-    def kinked(self):
+    def kinked(self) -> bool:
         """Whether f has kinks: hidden units of relu."""
         return self.activation == "relu" and len(self.coefs) > 1
 
     @property
-    def n_intercepts(self):
+    def n_intercepts(self) -> int:
         """Number of intercepts, the trailing block of the packed parameters."""
         return sum(b.size for b in self.intercepts)
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Number of parameters, p."""
         return sum(W.size for W in self.coefs) + self.n_intercepts
 
 
-def pack(coefs, intercepts):
+def pack(coefs: Arrays, intercepts: Arrays) -> np.ndarray:
     """Return theta (p,): coefs, each raveled in C order, then intercepts."""
     return np.concatenate([np.ravel(block) for block in (*coefs, *intercepts)])
 
 
-def unpack(theta, like):
+def unpack(theta: np.ndarray, like: Network) -> Network:
     """Return the network with parameters `theta` and the shapes of `like`."""
     blocks, start = [], 0
     for block in (*like.coefs, *like.intercepts):
@@ -89,7 +93,7 @@ def unpack(theta, like):
     return Network(tuple(blocks[:L]), tuple(blocks[L:]), like.activation)
 
 
-def null_directions(network):
+def null_directions(network: Network) -> np.ndarray:
     """Return the rows Z (r, p) with J Z' = 0 whatever the inputs are.
 
     relu(c z) = c relu(z): f stays as it is when the weights into a unit and its
@@ -108,7 +112,7 @@ def null_directions(network):
     return Z[size > 0.0] / size[size > 0.0, None]
 
 
-def parameter_names(network):
+def parameter_names(network: Network) -> list[str]:
     """Return one name per parameter, in packing order."""
     coefs = [
         f"coefs_[{layer}][{i}, {j}]"
@@ -127,13 +131,13 @@ def parameter_names(network):
 FLOATS = (np.float64, np.float32)
 
 
-def transposed(X):
+def transposed(X: Any) -> np.ndarray:
     """Return the rows `X` (n, d), dense or sparse, as a contiguous array (d, n)."""
     X = X.toarray() if issparse(X) else X
     return np.ascontiguousarray(X.T, dtype=np.float64)
 
 
-def forward(network, X):
+def forward(network: Network, X: Any) -> list[np.ndarray]:
     """Return a_0, ..., a_{L-1} and, last, the linear predictor f (m, n)."""
     act = ACTIVATIONS[network.activation]
     activations = [transposed(X)]
@@ -145,7 +149,9 @@ def forward(network, X):
     return [*activations, f]
 
 
-def sensitivities(network, activations, cotangent=None):
+def sensitivities(
+    network: Network, activations: Arrays, cotangent: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Return d_1, ..., d_L, each (h_l, m, n).
 
     ``d_L`` is `cotangent`, (m, m', 1 or n), by default the identity. Because
@@ -167,7 +173,10 @@ def sensitivities(network, activations, cotangent=None):
     return deltas[::-1]
 
 
-def checked_network(coefs, intercepts, activation, n_features, n_outputs, n_layers):
+def checked_network(
+    coefs: Sequence, intercepts: Sequence, activation: str, n_features: int,
+    n_outputs: int, n_layers: int,
+) -> Network:  # fmt: skip
     """Return the weights as a float64 `Network`; ValueError if they cannot be one."""
     if not len(coefs) == len(intercepts) == n_layers:
         raise ValueError(
@@ -192,7 +201,7 @@ def checked_network(coefs, intercepts, activation, n_features, n_outputs, n_laye
     return network
 
 
-def _numbers(values, name):
+def _numbers(values: ArrayLike, name: str) -> np.ndarray:
     """Return `values` as float64; ValueError if they are not finite numbers."""
     values = np.asarray(values)
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
@@ -204,7 +213,7 @@ def _numbers(values, name):
     return values.astype(np.float64, copy=False)
 
 
-def linear_predictor(network, X):
+def linear_predictor(network: Network, X: Any) -> np.ndarray:
     """Return f, (m, n)."""
     f = np.empty((network.n_outputs, X.shape[0]))
     widest = sum(W.shape[1] for W in network.coefs)

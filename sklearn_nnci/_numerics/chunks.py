@@ -1,5 +1,6 @@
 """How many rows to hold at a time."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,7 +15,7 @@ FEWEST_ROWS, MOST_ROWS = 64, 2048
 BROADCAST_BUFFER = 256
 
 
-def row_slices(n_rows, bytes_per_row):
+def row_slices(n_rows: int, bytes_per_row: int) -> Iterator[slice]:
     """Yield slices that cover ``range(n_rows)``, each worth one buffer.
 
     A buffer is 32 MiB, or scikit-learn's ``working_memory`` if that is less.
@@ -26,7 +27,7 @@ def row_slices(n_rows, bytes_per_row):
 
 
 @contextmanager
-def broadcasting():
+def broadcasting() -> Iterator[None]:
     """Let ufuncs broadcast along rows without copying what they broadcast.
 
     NumPy repeats a broadcast operand in its buffer where two rows or more fit in there

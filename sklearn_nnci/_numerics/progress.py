@@ -1,7 +1,14 @@
 """Progress of long passes, where it is wanted and tqdm is installed."""
 
+from collections.abc import Iterable
+from typing import TypeVar
 
-def progress(items, doing, wanted, total=None):
+T = TypeVar("T")
+
+
+def progress(
+    items: Iterable[T], doing: str, wanted: bool, total: int | None = None
+) -> Iterable[T]:
     """Return the iterable `items`, with a bar named `doing` if that is `wanted`."""
     if not wanted:
         return items

@@ -1,14 +1,6 @@
 """From where the solver stopped to the minimum of the penalised loss.
 
-The objective sums over rows and outputs, with strength lambda on coefs alone:
-
-    F(theta) = sum_i w_i sum_k loss(y_ik, f_ik) + 1/2 theta' Lambda theta,
-    loss = 1/2 (y - f)^2,  or  exp f - y f  (poisson).
-
-With r = -dF/df and c = d2F/df2 (both (m, n)), its gradient and Hessian are
-
-    grad F = -g,  g = J'r - Lambda theta,
-    H = A - S,    A = J'cJ + Lambda,  S = sum r_ik d2f_ik / dtheta2.
+F, its gradient -g and its Hessian A - S are those of `objective`.
 
 Few parameters: Levenberg-Marquardt, (A + mu I) d = g, which is the stacked least
 squares problem [sqrt(c) J; sqrt(Lambda); sqrt(mu)] d = [r / sqrt(c); -sqrt(Lambda)
@@ -22,18 +14,17 @@ tried first, in the metric of A = R'R with c0 = R^-T g:
 Many parameters: L-BFGS-B. Parameters are packed; functions of y and f are (m, n).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, optimize
-from scipy.linalg import lapack
 
 from sklearn_nnci import exceptions
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network, pack, unpack
 from sklearn_nnci._numerics import triangular
-from sklearn_nnci._training.objective import Objective
+from sklearn_nnci._training.objective import Objective, Point
 from sklearn_nnci._warn import warn
 
 # Measured (benchmarks/results/polish.md): up to 193 parameters Levenberg-Marquardt is
@@ -51,6 +42,9 @@ NEWTON_DAMPING, NEWTON_PAUSE = (0.0, 0.01, 0.1, 1.0), 10
 # At a kink steps shrink without end: those that gain less, in units of the noise, are
 # not taken.
 LEAST_GAIN = 1e-9
+
+# (point, steps, reason)
+Ended = tuple[Point, int, str]
 
 
 class Polish(NamedTuple):
@@ -73,7 +67,7 @@ class Polish(NamedTuple):
     """Of the inference after it; nan where there is none."""
 
 
-def refused(rows):
+def refused(rows: Any) -> bool:
     """Return whether polishing `rows` would interpolate; say so if it would."""
     network = rows.network
     if network.n_parameters <= rows.size * network.n_outputs:
@@ -86,7 +80,10 @@ def refused(rows):
     return True
 
 
-def polish(network, X, y, w, strength, *, loss="squared_error", method=None):
+def polish(
+    network: Network, X: Any, y: np.ndarray, w: np.ndarray, strength: float, *,
+    loss: str = "squared_error", method: str | None = None,
+) -> tuple[Network, Polish]:  # fmt: skip
     """Return the network at the minimum of F that its weights lead to, and a `Polish`.
 
     `X` (n, d) is dense or CSR, `y` (n, m), `w` (n,) positive; `strength` is lambda of
@@ -105,26 +102,38 @@ def polish(network, X, y, w, strength, *, loss="squared_error", method=None):
     size = float(np.abs(objective.value_and_gradient(end.theta)[1]).max())
     record = Polish(n_steps, before, after, size, method, reason)
     polished = unpack(end.theta, network)
-    fresh = (tuple(block.copy() for block in blocks) for blocks in polished[:2])
-    return Network(*fresh, network.activation), record
+    coefs = tuple(block.copy() for block in polished.coefs)
+    intercepts = tuple(block.copy() for block in polished.intercepts)
+    return Network(coefs, intercepts, network.activation), record
 
 
-def _levenberg_marquardt(objective, point):
-    """Return (point, steps, reason)."""
-    damping, newton_from, kinked = DAMPING, 0, objective.like.kinked
+def _levenberg_marquardt(objective: Objective, point: Point) -> Ended:
+    """Return (point, steps, reason).
+
+    Madsen, Nielsen & Tingleff (2004), algorithm 3.16, its lines in quotation marks;
+    mu is in units of the largest squared column. Before them, Newton's step.
+    """
+    damping, newton_from = DAMPING, 0
     limit = MAX_ITERATIONS["levenberg-marquardt"]
     for n_steps in range(limit):
+        # "A := J'J; g := J'f": R = [R, c0], R'R = A, R'c0 = g
         R, noise = objective.triangle(point), objective.noise(point)
-        undamped = _stacked(R, FLOOR * np.linalg.norm(R[:-1, :-1]))
-        left, new = np.sum(undamped[:-1, -1] ** 2), None
-        done = left <= TOLERANCE**2 * noise
-        if done or (left <= noise and n_steps >= newton_from):
+        undamped = _stacked(R, FLOOR * triangular.norm(R[:-1, :-1]))
+        remaining = np.sum(undamped[:-1, -1] ** 2)  # |c0|^2 = g'A^-1 g
+        # "found := (|g| <= eps_1)", by the norm of A^-1
+        if remaining <= TOLERANCE**2 * noise:
+            # with a last step that squares what is left
             new = _newton(objective, point, undamped)
-            newton_from = n_steps + NEWTON_PAUSE * (new is None)
-        if done:  # with a last step that squares what is left
-            return new or point, n_steps + (new is not None), "gradient vanished"
+            if new is None:
+                return point, n_steps, "gradient vanished"
+            return new, n_steps + 1, "gradient vanished"
+        new = None
+        if remaining <= noise and n_steps >= newton_from:
+            new = _newton(objective, point, undamped)
+            if new is None:
+                newton_from = n_steps + NEWTON_PAUSE
         if new is None:
-            least = LEAST_GAIN * noise if kinked else 0.0
+            least = LEAST_GAIN * noise if objective.like.kinked else 0.0
             new, damping = _damped(objective, point, R, damping, least)
         if new is None:
             return point, n_steps, _stuck(objective.like)
@@ -132,45 +141,58 @@ def _levenberg_marquardt(objective, point):
     return point, limit, "iterations exhausted"
 
 
-def _stuck(network):
+def _stuck(network: Network) -> str:
     return "kink of relu" if network.kinked else "no further decrease"
 
 
-def _stacked(R, size):
+def _stacked(R: np.ndarray, size: float) -> np.ndarray:
     """Return the triangle of [R; size I, 0]."""
     p = len(R) - 1
-    below = np.zeros((p, p + 1), order="F")
+    below = np.zeros((p + 1, p))  # transposed
     np.fill_diagonal(below, size)
-    block = min(triangular.QR_BLOCK, p)
-    return lapack.dtpqrt(p, block, R, below, overwrite_b=1)[0]
+    return triangular.absorb(R.copy(order="F"), below, triangular=True)
 
 
-def _damped(objective, point, R, damping, least):
-    """Return the next point, or None, and the damping after it."""
+def _damped(
+    objective: Objective, point: Point, R: np.ndarray, damping: float, least: float
+) -> tuple[Point | None, float]:
+    """Return the next point, or None, and the damping after it.
+
+    Of the algorithm, mu is ``damping * unit`` and nu is `growth`.
+    """
     unit, growth = np.max(np.sum(R[:-1, :-1] ** 2, axis=0)), 2.0
     while damping <= MOST_DAMPING:
+        # "Solve (A + mu I) h = -g": T'T = A + mu I, T'c0 = g in our sign, T h = c0
         T = _stacked(R, np.sqrt(damping * unit))
         c0 = T[:-1, -1]
         step = linalg.solve_triangular(T[:-1, :-1], c0, check_finite=False)
+        # "x_new := x + h"
         new = objective.at(point.theta + step)
         change = objective.change(point, new)
+        # "if rho > 0", rho = (F(x) - F(x_new)) / (L(0) - L(h)): "step acceptable"
         if change < -least:
+            # L(0) - L(h) = h'(mu h + g) / 2, where h'g = |T h|^2 = |c0|^2
             predicted = 0.5 * (c0 @ c0 + damping * unit * (step @ step))
-            shrink = max(1.0 / 3.0, 1.0 - (-2.0 * change / predicted - 1.0) ** 3)
+            # "mu := mu max(1/3, 1 - (2 rho - 1)^3); nu := 2"
+            rho = -change / predicted
+            shrink = max(1.0 / 3.0, 1.0 - (2.0 * rho - 1.0) ** 3)
             return new, max(damping * shrink, LEAST_DAMPING)
+        # "else mu := mu nu; nu := 2 nu"
         damping, growth = damping * growth, 2.0 * growth
     return None, damping
 
 
-def _newton(objective, point, T):
+def _newton(objective: Objective, point: Point, T: np.ndarray) -> Point | None:
     """Return the point after a Newton step, or None; `T` is [R, c0] undamped.
 
+    With R'R = A, R^-T S R^-1 = Q diag(b) Q', the Hessian A - S is R'Q diag(1 - b) Q'R.
     Taken by its absolute value, negative curvature is followed downhill.
     """
     R, c0 = T[:-1, :-1], T[:-1, -1]
-    half = linalg.solve_triangular(R, objective.second_order(point), trans=1)
-    b, Q = linalg.eigh(linalg.solve_triangular(R, half.T, trans=1))
+    half = linalg.solve_triangular(R, objective.second_order(point), trans=1)  # R^-T S
+    b, Q = linalg.eigh(linalg.solve_triangular(R, half.T, trans=1))  # R^-T S R^-1
     for damping in NEWTON_DAMPING:
+        # d = R^-1 Q u, u = (|1 - b| + nu)^-1 Q'c0
         u = (Q.T @ c0) / (np.maximum(np.abs(1.0 - b), FLOOR) + damping)
         new = objective.at(point.theta + linalg.solve_triangular(R, Q @ u))
         if objective.change(point, new) < 0.0:
@@ -178,7 +200,7 @@ def _newton(objective, point, T):
     return None
 
 
-def _l_bfgs_b(objective, point):
+def _l_bfgs_b(objective: Objective, point: Point) -> Ended:
     """Return (point, steps, reason)."""
     limit = MAX_ITERATIONS["l-bfgs-b"]
     gtol = 0.01 * TOLERANCE * np.sqrt(objective.noise(point) * objective.w.sum())
