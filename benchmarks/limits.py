@@ -24,7 +24,7 @@ from sklearn.preprocessing import scale
 from timing import Figure, fitted, main, race, ratios
 
 from sklearn_nnci import MLPRegressorCI
-from sklearn_nnci._linearized import primal
+from sklearn_nnci._linearized.route import restore
 from sklearn_nnci._network import jacobian as jacobians
 
 TEXT = """\
@@ -100,7 +100,7 @@ def variance(quick):
         est, *_ = fitted(p, n_rows=4000, covariance="bayesian")
         X = np.random.default_rng(1).standard_normal((2048, est.n_features_in_))
         state, network = est._with_inference()  # internals: the variance alone
-        posterior = primal.restore(network, state["posterior"])
+        posterior = restore(network, state["posterior"])
         seconds = race(
             3 if quick else 11,
             variance=lambda X=X, network=network, posterior=posterior: [

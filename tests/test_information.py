@@ -6,6 +6,7 @@ import pytest
 from cases import Case, dense_inverse, packed, rows_with
 
 from sklearn_nnci._linearized import dual, primal
+from sklearn_nnci._linearized.route import restore
 from sklearn_nnci._linearized.sandwich import leave_one_out, meat_of
 from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty
@@ -72,7 +73,7 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
         meat = np.einsum("n,nkp,kl,nlq->pq", rows.weight, J, S, J)
         C = inverse @ (meat + prior * np.diag(Lambda)) @ inverse
         posterior = information.posterior(meat_of(S, prior))
-        again = primal.restore(network, posterior.state())
+        again = restore(network, posterior.state())
         close(again.variance(query).ravel(), np.diag(Jq @ C @ Jq.T))
         cov, lost = posterior.covariance(query)
         assert not lost.any()
@@ -149,45 +150,6 @@ def test_reduction_does_not_depend_on_chunks(monkeypatch):
     np.testing.assert_allclose(small, dual.reduce(rows_of(case)).reduced, rtol=1e-13)
 
 
-def tall(hidden, activation="tanh", n=3000):
-    case = Case(activation, hidden, n_samples=n)
-    return rows_with(case.network, case.X, case.rng.normal(size=(1, n)))
-
-
-@pytest.mark.parametrize("hidden", [(2,), (4,), (6,)])
-def test_gram_matrix_takes_over_where_it_is_as_good(monkeypatch, hidden):
-    """Its variances are those of the QR, to the bound."""
-    rows, penalty = tall(hidden), Penalty(0.0, 0)
-    query = jacobian.factors(rows.network, rows.X[:50] * 1.5)
-
-    def variance():
-        information = primal.reduce(rows).penalise(penalty)
-        return information.posterior(meat_of(np.eye(1), 1.0)).variance(query)
-
-    found = variance()
-    assert used_gram(monkeypatch, rows)
-    monkeypatch.setattr(triangular, "GRAM_ERROR", 0.0)
-    np.testing.assert_allclose(found, variance(), rtol=triangular.GRAM_ERROR or 1e-8)
-    assert not used_gram(monkeypatch, rows)
-
-
-@pytest.mark.parametrize("size", [1e4, 1e8])
-def test_rows_that_break_the_promise_of_the_gram_matrix_are_read_again(size):
-    """First rows of unit condition, later ones along a direction that is no axis."""
-    rng = np.random.default_rng(0)
-    along = np.full(20, 20**-0.5)
-    late = size * rng.normal(size=(400, 1)) * along + 1e-3 * rng.normal(size=(400, 20))
-    rows = np.vstack([rng.normal(size=(400, 20)), late])
-
-    def blocks():
-        for part in np.array_split(rows, 10):
-            yield np.ascontiguousarray(part.T)
-
-    R = np.abs(triangular.triangle(blocks, 20))
-    assert triangular.gram_error(triangular.triangle(list_of(rows[:400]), 20)) < 1e-8
-    np.testing.assert_allclose(R, np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     "sizes", [(3,), (20,), (7, 13), (15, 15), (8, 9, 30, 1), (90,)]
 )
@@ -195,34 +157,13 @@ def test_triangle_is_that_of_a_qr_however_the_rows_come(sizes):
     """In blocks that fill the triangle, in part, exactly, or more than once."""
     rows = np.random.default_rng(0).normal(size=(sum(sizes), 20))
     parts = np.split(rows, np.cumsum(sizes)[:-1])
-    R = triangular.triangle(lambda: [np.array(B.T, order="C") for B in parts], 20)
+    R = triangular.triangle([np.array(B.T, order="C") for B in parts], 20)
     known = min(len(rows), 20)
     np.testing.assert_array_equal(R, np.triu(R))
     np.testing.assert_allclose(
         np.abs(R[:known]), np.abs(np.linalg.qr(rows, mode="r")), rtol=1e-10
     )
     np.testing.assert_allclose(R.T @ R, rows.T @ rows, atol=1e-12)
-
-
-def list_of(rows):
-    return lambda: [np.ascontiguousarray(rows.T)]
-
-
-def used_gram(monkeypatch, rows):
-    calls, dsyrk = [], triangular.blas.dsyrk
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            triangular.blas, "dsyrk", lambda *a, **k: calls.append(1) or dsyrk(*a, **k)
-        )
-        primal.reduce(rows)
-    return bool(calls)
-
-
-@pytest.mark.parametrize("activation, hidden", [("relu", (6,)), ("tanh", (40,))])
-def test_gram_matrix_is_not_formed_where_it_would_lose_digits(
-    monkeypatch, activation, hidden
-):
-    assert not used_gram(monkeypatch, tall(hidden, activation))
 
 
 # --------------------------------------------------------------- 60-digit arithmetic

@@ -1,4 +1,4 @@
-"""The information matrix by an n x n factor: the dual route, for n < p.
+"""The information matrix by an N x N factor, N = m n: the dual route, for N < p.
 
 With K = J_a J_a' the Gram matrix of the rows over the penalised parameters and B
 the columns of the free ones (rows weighted by sqrt(w) throughout), the Woodbury
@@ -7,10 +7,11 @@ identity turns A^-1 into universal kriging with trend B:
     V = I + K / lambda = C C',   G = C^-1 B = Q T,
     I - J A^-1 J' = C^-T (I - Q Q') C^-1 = P.
 
-Queries are in `_kriging`. Neither J nor anything of size p x p is built. lambda must
-not be negligible beside K (`Dual.cancels`).
+Queries are in `dual_posterior`. Neither J nor anything of size p x p is built. lambda
+must not be negligible beside K (`Dual.cancels`).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,12 @@ from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
 from sklearn_nnci._linearized.dual_posterior import DualPosterior, Kriging
+from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
+from sklearn_nnci._linearized.sandwich import Meat, Robust
 from sklearn_nnci._linearized.totals import ResidualSums, Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import pack, unpack
+from sklearn_nnci._network.perceptron import Network, pack, unpack
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.chunks import BUFFER_BYTES
 from sklearn_nnci._numerics.progress import progress
@@ -50,56 +53,62 @@ class Dual(NamedTuple):
     """K (N, N), N = m n: Gram matrix over all coefs, outputs before rows."""
 
     @property
-    def route(self):
+    def route(self) -> str:
         """Name of this route."""
         return "dual"
 
     @property
-    def network(self):
+    def network(self) -> Network:
         """The network that gave J."""
         return self.rows.network
 
     @property
-    def residuals(self):
+    def residuals(self) -> np.ndarray:
         """Weighted residuals, outputs before rows, (N,)."""
         return self.chunk.residuals.ravel()
 
     @property
-    def factors(self):
+    def factors(self) -> jacobian.Factors:
         """Factors of the weighted rows."""
         return self.chunk.factors
 
-    def cancels(self, penalty):
+    def again(self, rows: TrainingRows) -> "Dual":
+        """Return the reduction of other rows by the same route."""
+        return reduce(rows)
+
+    def cancels(self, penalty: Penalty) -> bool:
         """Return whether `penalty` is too small for this route."""
         size = np.trace(self.reduced) / len(self.reduced)
-        return penalty.strength <= SMALLEST_PENALTY * size
+        return bool(penalty.strength <= SMALLEST_PENALTY * size)
 
-    def gram(self, n_free):
+    def gram(self, n_free: int) -> np.ndarray:
         """Return the Gram matrix over all but the last `n_free` parameters, anew."""
-        B = self.columns(self.network.n_intercepts)[:, : -n_free or None]
+        # K holds the coefs: the intercepts that are not free are added.
+        n_added = self.network.n_intercepts - n_free
+        B = self.columns(self.network.n_intercepts)[:, :n_added]
         K = B @ B.T
         K += self.reduced
         return K.T  # symmetric, and now in the order that LAPACK overwrites
 
-    def columns(self, n_free):
+    def columns(self, n_free: int) -> np.ndarray:
         """Return the last `n_free` columns of the weighted Jacobian, (N, n_free)."""
         return jacobian.intercept_columns(self.factors, n_free).T
 
-    def rank(self, exactly=True):
+    def rank(self, exactly: bool = True) -> int:
         """Return rank J, as an SVD of J decides it; else as pivots of J J' do.
 
         It is N where these are all certain. Else they say nothing of singular values
         below 1e-8 |J|, and those of R decide, J' = Q R: 2 N^2 p operations and an SVD,
         more than all else on this route.
         """
-        N, certain = len(self.reduced), certain_pivots(self.gram(0))[2]
+        N, certain = len(self.reduced), certain_pivots(self.gram(0))
         if certain == N or not exactly:
-            return int(certain)
-        R = triangular.triangle(self._parameters, N, by_gram=False)
+            return certain
+        R = triangular.triangle(self._parameters(), N)
         floor = rank_floor(R, max(N, self.network.n_parameters))
         return count_above(floor, R)
 
-    def _parameters(self):
+    def _parameters(self) -> Iterator[np.ndarray]:
         """Yield the weighted Jacobian by its columns, some at a time, (N, k)."""
         for a, d in zip(*self.factors, strict=True):
             a = np.vstack([a, np.ones_like(a[:1])])  # an intercept weights a constant
@@ -109,32 +118,35 @@ class Dual(NamedTuple):
                 products = np.multiply(a[:, :, units], d, order="C")
                 yield products.reshape(len(self.reduced), -1)
 
-    def spectrum_parts(self, n_free):
+    def spectrum_parts(self, n_free: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (K, O, t) of the linearised model; see `Primal.spectrum_parts`."""
         return self.gram(n_free), self.columns(n_free), self.target(n_free)
 
-    def target(self, n_free):
+    def target(self, n_free: int) -> np.ndarray:
         """Return t = e + J_a theta_a, (N,)."""
         theta = pack(self.network.coefs, self.network.intercepts)
         theta[len(theta) - n_free :] = 0.0
         linear = jacobian.jvp(self.factors, unpack(theta, self.network))
         return self.residuals + linear.ravel()
 
-    def penalise(self, penalty):
+    def penalise(self, penalty: Penalty) -> Information:
         """Return the factored information of these rows under `penalty`."""
+        # V = I + K / lambda = C C', and C^-1 in the same place
         V = self.gram(penalty.n_free)
         V /= penalty.strength
         V.flat[:: len(V) + 1] += 1.0
         C = linalg.cholesky(V, lower=True, overwrite_a=True, check_finite=False)
         inverse = lapack.dtrtri(C, lower=1, overwrite_c=1)[0]
+        # the trend B, in the directions of the free parameters that the rows determine
         B = self.columns(penalty.n_free)
         span = span_of(B, len(B))
+        # G = C^-1 B = Q T, hence B'V^-1 B = T'T
         G = triangular.times(inverse, span.restrict(B))
         Q, T = linalg.qr(G, mode="economic")
         condition = self._condition(penalty, T)
         return DualInformation(self, penalty, inverse, Q, T, span, condition)
 
-    def _condition(self, penalty, T):
+    def _condition(self, penalty: Penalty, T: np.ndarray) -> float:
         """Return a bound of the condition number of [J; Lambda^1/2].
 
         Its square is |A| |A^-1|, null directions left out, and in spectral norms
@@ -151,24 +163,22 @@ class Dual(NamedTuple):
         return float(np.sqrt((penalty.strength + size) * inverse))
 
 
-def reduce(rows):
+def reduce(rows: TrainingRows) -> Dual:
     """Return the `Dual` reduction of `rows`: the Gram matrix, tile by tile."""
-    rows = rows.gather()
-    chunk = rows.chunk(weighted=True)
-    F = chunk.factors
+    here = rows.gather()
+    chunk = here.chunk(weighted=True)
+    F, n_free = chunk.factors, here.network.n_intercepts
     _, m, n = F.shape
     K = np.empty((m, n, m, n))
     tiles = list(gen_batches(n, TILE))
-    for a, one in enumerate(progress(tiles, "Gram matrix", rows.verbose)):
+    for a, one in enumerate(progress(tiles, "Gram matrix", here.verbose)):
         for other in tiles[: a + 1]:
-            block = jacobian.tangent_kernel(
-                jacobian.take(F, one),
-                jacobian.take(F, other),
-                rows.network.n_intercepts,
-            ).reshape(m, one.stop - one.start, m, -1)
-            K[:, one, :, other] = block
-            K[:, other, :, one] = block.transpose(2, 3, 0, 1)
-    return Dual(rows, chunk, Totals.of(chunk.plain()), K.reshape(m * n, m * n))
+            parts = jacobian.take(F, one), jacobian.take(F, other)
+            tile = jacobian.tangent_kernel(*parts, n_free)
+            tile = tile.reshape(m, one.stop - one.start, m, -1)
+            K[:, one, :, other] = tile
+            K[:, other, :, one] = tile.transpose(2, 3, 0, 1)
+    return Dual(here, chunk, Totals.of(chunk.plain()), K.reshape(m * n, m * n))
 
 
 class DualInformation(NamedTuple):
@@ -190,56 +200,61 @@ class DualInformation(NamedTuple):
     lose eps cond^2 for a query along what only the penalty determines: four digits
     are left at 1e6, none at 1e8."""
 
-    def leverages(self, cap, step=None):
+    def leverages(self, cap: float, step: np.ndarray | None = None) -> ResidualSums:
         """Return the `ResidualSums` of all rows, b = J step, or 0."""
         (chunk, H), *_ = self.rowwise()
-        b = 0.0
+        b: np.ndarray | float = 0.0
         if step is not None:
             towards = unpack(step, self.sums.network)
             b = jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
         return ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap)
 
-    def edf(self):
-        """Return tr A^-1 J'WJ = N - tr P."""
+    def edf(self) -> float:
+        """Return tr A^-1 J'WJ = N - tr P = N - |C^-1|^2 + |Q'C^-1|^2."""
         norms = (np.vdot(F, F) for F in (self.inverse, self.Q.T @ self.inverse))
         free, trend = norms
-        return len(self.inverse) - free + trend
+        return float(len(self.inverse) - free + trend)
 
-    def rowwise(self):
+    def rowwise(self) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Yield (chunk, H), H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
         chunk, m = self.sums.chunk, self.sums.network.n_outputs
+        # P_ii = c'c - (Q'c)'(Q'c), c the m columns of C^-1 that belong to row i
         columns = self.inverse.reshape(len(self.inverse), m, -1)
         trend = (self.Q.T @ self.inverse).reshape(self.Q.shape[1], m, -1)
         P = np.einsum("rkn,rln->nkl", columns, columns)
         P -= np.einsum("rkn,rln->nkl", trend, trend)
+        # w_i H_ii = I - P_ii: the rows of J here hold sqrt(w_i)
         H = (np.eye(m) - P) / chunk.weight[:, None, None]
         yield chunk.plain(), H
 
-    def step(self):
+    def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^-1 g, (p,).
 
         The optimum is theta_a = J_a'beta / lambda, beta = P t; the free parameters
         move by their generalised least-squares fit to t.
         """
         network, n_free = self.sums.network, self.penalty.n_free
-        zt = triangular.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
-        trend = self.Q.T @ zt
-        beta = self.inverse.T @ (zt - self.Q @ trend)
+        # beta = P t = C^-T (z - Q Q'z), z = C^-1 t
+        z = triangular.times(self.inverse, self.sums.target(n_free)[:, None])[:, 0]
+        trend = self.Q.T @ z
+        beta = self.inverse.T @ (z - self.Q @ trend)
         beta = beta.reshape(self.sums.chunk.residuals.shape)
+        # theta_a = J_a'beta / lambda, less where it is now
         step = jacobian.vjp(self.sums.factors, beta)
         step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
+        # (B'V^-1 B)^-1 B'V^-1 t = T^-1 Q'z, since C^-1 B = Q T
         free = self.span.expand(linalg.solve_triangular(self.T, trend))
         step[len(step) - n_free :] = free
         return step
 
-    def decrement(self, step):
+    def decrement(self, step: np.ndarray) -> float:
         """Return g'A^-1 g = |J step|_W^2 + step' Lambda step."""
         moved = jacobian.jvp(self.sums.factors, unpack(step, self.sums.network))
         return float(np.sum(moved**2) + step @ self.penalty.apply(step))
 
-    def posterior(self, meat):
+    def posterior(self, meat: Meat | Robust) -> Posterior | None:
         """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
-        if not meat.is_scalar:
+        if isinstance(meat, Robust):  # then M_i depends on e_i and H_ii
             (chunk, H), *_ = self.rowwise()
             meat = meat.at(chunk.residuals, H)
         if not np.isfinite(meat.noise_root).all():

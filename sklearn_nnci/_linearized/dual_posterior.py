@@ -19,8 +19,9 @@ import numpy as np
 from scipy import linalg, sparse
 
 from sklearn_nnci._linearized.sandwich import Meat
-from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._linearized.training_rows import Features, Penalty
 from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.chunks import row_slices
 from sklearn_nnci._numerics.rank import outside_span, unbounded
@@ -34,19 +35,25 @@ class Kriging(NamedTuple):
     """The factors of P and of the trend; see the top of this module."""
 
     inverse: np.ndarray
+    """C^-1, lower triangular (N, N)."""
     Q: np.ndarray
+    """(N, r), orthonormal."""
     T: np.ndarray
+    """(r, r), upper triangular."""
     basis: np.ndarray | None
+    """Determined directions of the free parameters; None: all of them."""
     tolerance: float
+    """Relative size from which on a component outside the span is real."""
 
-    def whiten(self, k, jb):
+    def whiten(self, k: np.ndarray, jb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (z, r) for `k` (N, c) and the free part `jb` (n_free, c)."""
-        z = triangular.times(self.inverse, k)
+        z = triangular.times(self.inverse, k)  # C^-1 k
         seen = jb if self.basis is None else self.basis @ jb
+        # T^-T j_b - Q'z
         r = linalg.solve_triangular(self.T, seen, trans="T", check_finite=False)
         return z, r - self.Q.T @ z
 
-    def smoother(self, z, r):
+    def smoother(self, z: np.ndarray, r: np.ndarray) -> np.ndarray:
         """Return a = C^-T (z + Q r), (N, c)."""
         return self.inverse.T @ (z + self.Q @ r)
 
@@ -60,8 +67,8 @@ class DualPosterior(NamedTuple):
         = sum_i |M_i'a_i|^2 + prior (v - a'a).
     """
 
-    X: Any
-    """(n, d), dense or CSR."""
+    X: Features
+    """(n, d), those of the rows."""
     factors: jacobian.Factors
     """Factors of its weighted rows."""
     kriging: Kriging
@@ -69,49 +76,57 @@ class DualPosterior(NamedTuple):
     meat: Meat
 
     @triangular.overflowing()
-    def variance(self, F):
+    def variance(self, F: jacobian.Factors) -> np.ndarray:
         """Return the variance of each f_k(x), (m, n).
 
         Infinite where it is lost: outside the span of the rows, or to overflow.
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        diagonal = jacobian.tangent_kernel_diagonal(F, len(jb))
-        prior = np.einsum("nkk->kn", diagonal).ravel() / self.penalty.strength
-        v = prior - np.einsum("ij,ij->j", z, z) + np.einsum("ij,ij->j", r, r)
-        cancelling = np.flatnonzero(_lossy(v, prior))
-        if cancelling.size:
-            a = self.kriging.smoother(z[:, cancelling], r[:, cancelling])
-            left = self._left_to_penalty(F, cancelling, a)
-            v[cancelling] = (a * a).sum(axis=0) + (left * left).sum(axis=0)
+        v = self._quadratic_form(F, z, r)
         if self.meat.is_scalar:
             v *= self.meat.prior_scale
-        else:
+        else:  # sum_i |M_i'a_i|^2 + prior (v - a'a)
             a = self.kriging.smoother(z, r)
-            mixed, squares = self._mix(a), np.einsum("ij,ij->j", a, a)
-            v = np.einsum("ij,ij->j", mixed, mixed) + self.meat.prior_scale * (
-                v - squares
-            )
+            v = _squares(self._mix(a)) + self.meat.prior_scale * (v - _squares(a))
         v[self._lost(jb) | ~np.isfinite(v)] = np.inf
         return v.reshape(F.shape[1:])
 
+    def _quadratic_form(
+        self, F: jacobian.Factors, z: np.ndarray, r: np.ndarray
+    ) -> np.ndarray:
+        """Return j'A^-1 j of queries, outputs before rows, (m n,)."""
+        # |j_a|^2 / lambda - z'z + r'r
+        blocks = jacobian.tangent_kernel_diagonal(F, self.penalty.n_free)
+        penalised = np.einsum("nkk->kn", blocks).ravel() / self.penalty.strength
+        v = penalised - _squares(z) + _squares(r)
+        # where that cancels, a'a + |j_a - J_a'a|^2 / lambda
+        lossy = np.flatnonzero(_lossy(v, penalised))
+        if lossy.size:
+            a = self.kriging.smoother(z[:, lossy], r[:, lossy])
+            v[lossy] = _squares(a) + _squares(self._left_to_penalty(F, lossy, a))
+        return v
+
     @triangular.overflowing()
-    def covariance(self, F):
+    def covariance(self, F: jacobian.Factors) -> tuple[np.ndarray, np.ndarray]:
         """Return the covariance of all f_k(x), (m n, m n), and which are lost.
 
         Of these the variance is infinite, the covariance with the others nan.
         """
         k, jb = self._query(F)
         z, r = self.kriging.whiten(k, jb)
-        prior = jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
-        V = prior - z.T @ z + r.T @ r
-        if _lossy(np.diag(V), np.diag(prior)).any():
+        # J_q A^-1 J_q' = K_q / lambda - z'z + r'r, or a'a + the product of what is left
+        penalised = jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
+        V = penalised - z.T @ z + r.T @ r
+        if _lossy(np.diag(V), np.diag(penalised)).any():
             a = self.kriging.smoother(z, r)
             left = self._left_to_penalty(F, slice(None), a)
             V = a.T @ a + left.T @ left
         return unbounded(self._combine(z, r, V), self._lost(jb))
 
-    def _left_to_penalty(self, F, columns, a):
+    def _left_to_penalty(
+        self, F: jacobian.Factors, columns: np.ndarray | slice, a: np.ndarray
+    ) -> np.ndarray:
         """Return (j_a - J_a'a) / sqrt(lambda), so that v = a'a + its squared norm.
 
         Nothing cancels here, but it costs n p a column where the rest costs n^2.
@@ -124,19 +139,20 @@ class DualPosterior(NamedTuple):
             left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
         return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
-    def parameter_covariance(self):
+    def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the covariance of theta, that of unit queries, and which are lost."""
         Jt = jacobian.dense(self.factors)
         p, n_free = len(Jt), self.penalty.n_free
+        # j = the columns of I: k = J_a / lambda, and Lambda^-1 is what K_q / lambda is
         k = Jt.reshape(p, -1).T / self.penalty.strength
         k[:, p - n_free :] = 0.0
-        prior = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
+        penalised = self.penalty.apply(np.ones(p)) / self.penalty.strength**2
         jb = np.eye(n_free, p, p - n_free)
         z, r = self.kriging.whiten(k, jb)
-        V = np.diag(prior) - z.T @ z + r.T @ r
+        V = np.diag(penalised) - z.T @ z + r.T @ r
         return self._combine(z, r, V), self._lost(jb)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as plain arrays and numbers."""
         return {
             "route": "dual",
@@ -147,22 +163,24 @@ class DualPosterior(NamedTuple):
             **self.meat._asdict(),
         }
 
-    def _query(self, F):
+    def _query(self, F: jacobian.Factors) -> tuple[np.ndarray, np.ndarray]:
+        """Return (k, j_b) of queries, k = J_a j_a / lambda."""
         n_free = self.penalty.n_free
         k = jacobian.tangent_kernel(self.factors, F, n_free) / self.penalty.strength
         return k, jacobian.intercept_columns(F, n_free)
 
-    def _mix(self, a):
+    def _mix(self, a: np.ndarray) -> np.ndarray:
         """Return M_i'a_i, (c n, columns)."""
         m = len(self.meat.noise_root)
         blocks = a.reshape(m, -1, a.shape[1])
         mix = self.meat.noise_root + np.zeros(blocks.shape[1])
         return np.einsum("kln,knq->lnq", mix, blocks).reshape(-1, a.shape[1])
 
-    def _lost(self, jb):
+    def _lost(self, jb: np.ndarray) -> np.ndarray:
+        """Return which queries the rows say nothing of."""
         return outside_span(self.kriging.basis, self.kriging.tolerance, jb)
 
-    def _combine(self, z, r, V):
+    def _combine(self, z: np.ndarray, r: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Return the covariance from V = J_q A^-1 J_q' and the whitened queries."""
         if self.meat.is_scalar:
             return self.meat.prior_scale * V
@@ -171,26 +189,31 @@ class DualPosterior(NamedTuple):
         return mixed.T @ mixed + self.meat.prior_scale * (V - a.T @ a)
 
 
-def _lossy(v, prior):
-    """Return where `v`, a difference of the size of `prior`, has lost its digits."""
-    return np.isfinite(v) & (v < CANCELLATION * prior)
+def _squares(M: np.ndarray) -> np.ndarray:
+    """Return the squared norms of columns."""
+    return np.einsum("ij,ij->j", M, M)
 
 
-def _to_arrays(X):
+def _lossy(v: np.ndarray, penalised: np.ndarray) -> np.ndarray:
+    """Return where `v`, a difference of that size, has lost its digits."""
+    return np.isfinite(v) & (v < CANCELLATION * penalised)
+
+
+def _to_arrays(X: Features) -> Any:
     """Return the rows as an array, or a tuple that makes a CSR array."""
     if isinstance(X, np.ndarray):
         return X
     return X.data, X.indices, X.indptr, tuple(int(size) for size in X.shape)
 
 
-def restore(network, state):
+def restore(network: Network, state: dict[str, Any]) -> DualPosterior:
     """Return the `DualPosterior` of ``state``, at the weights of `network`."""
-    kriging, penalty, meat = (
-        record(*(state[name] for name in record._fields))
-        for record in (Kriging, Penalty, Meat)
-    )
+    kriging = Kriging(*(state[name] for name in Kriging._fields))
+    penalty = Penalty(*(state[name] for name in Penalty._fields))
+    meat = Meat(*(state[name] for name in Meat._fields))
     X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
+    # The cotangent e_k sqrt(w_i) g_ik / scale_k is diagonal in the outputs.
     cotangent = np.eye(len(state["cotangent"]))[:, :, None] * state["cotangent"]
     F = jacobian.factors(network, X, cotangent)
     return DualPosterior(X, F, kriging, penalty, meat)

@@ -21,6 +21,7 @@ residuals e is away from it, at its rows, by b(lambda) = e - P t. The lambda at 
 network that was stopped early behaves like one under a larger penalty.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,46 +53,49 @@ class Tridiagonal(NamedTuple):
     """The model in a basis in which K is tridiagonal."""
 
     diagonal: np.ndarray
+    """The diagonal of T, (k,)."""
     beside: np.ndarray
-    """The entries next to the diagonal."""
+    """The entries next to the diagonal, (k - 1,)."""
     kappa: np.ndarray
-    """Eigenvalues of K."""
+    """Eigenvalues of K, (k,)."""
     vectors: np.ndarray
-    """t, e, (k, 2)."""
+    """Q't, Q'e, (k, 2)."""
     O: np.ndarray
+    """Q'O, (k, m)."""
     n: float
+    """Rows that the k stand for."""
 
-    def cost(self, log_strength):
-        """Return minus the log likelihood."""
+    def cost(self, log_strength: float) -> float:
+        """Return minus the log likelihood, (n log s^2 + log det V) / 2."""
         strength = np.exp(log_strength)
         determinant = np.log1p(self.kappa / strength).sum()
         return 0.5 * (self.n * np.log(self.noise(strength)) + determinant)
 
-    def slope(self, log_strength):
+    def slope(self, log_strength: float) -> float:
         """Return the derivative of the cost by log lambda; b0 drops out, being optimal.
 
         With x = P t it is (n (t'x - x'x) / t'x - tr(1 - V^-1)) / 2.
         """
         strength = np.exp(log_strength)
         factor = self._factor(strength)
-        r = factor.whiten(self.vectors[:, 0])
+        r = factor.whiten(self.vectors[:, 0])  # r'r = t'P t = t'x
         x = factor.back(r)
         size = max(r @ r, np.finfo(float).tiny)
-        used = np.sum(self.kappa / (strength + self.kappa))
+        used = np.sum(self.kappa / (strength + self.kappa))  # tr(1 - V^-1)
         return 0.5 * (self.n * (size - x @ x) / size - used)
 
-    def noise(self, strength):
-        """Return s^2."""
+    def noise(self, strength: float) -> float:
+        """Return s^2 = t'P t / n."""
         r = self._factor(strength).whiten(self.vectors[:, 0])
         return max(float(r @ r), np.finfo(float).tiny) / self.n
 
-    def distance(self, log_strength):
-        """Return |b(lambda)|^2 / 2."""
+    def distance(self, log_strength: float) -> float:
+        """Return |b(lambda)|^2 / 2, b = e - P t."""
         t, e = self.vectors.T
         b = e - self._factor(np.exp(log_strength)).project(t)
         return 0.5 * float(b @ b)
 
-    def approach(self, log_strength):
+    def approach(self, log_strength: float) -> float:
         """Return the derivative of `distance` by log lambda: -b'(x - P x), x = P t.
 
         For V changes by 1 - V, so that P changes by P - P^2.
@@ -101,11 +105,12 @@ class Tridiagonal(NamedTuple):
         x = factor.project(t)
         return -float((e - x) @ (x - factor.project(x)))
 
-    def _factor(self, strength):
-        """Return the factored V."""
+    def _factor(self, strength: float) -> "_Factor":
+        """Return V = 1 + T / lambda = L D L', factored."""
         D, below, _ = lapack.dpttrf(
             1.0 + self.diagonal / strength, self.beside / strength
         )
+        # L is bidiagonal: in bands, the second row is what is below its diagonal of 1.
         L = np.zeros((2, len(D)))
         L[1, :-1] = below
         return _Factor(L, np.sqrt(D), self.O)
@@ -115,28 +120,35 @@ class _Factor(NamedTuple):
     """V = L D L', and P = V^-1 less what O explains under V."""
 
     L: np.ndarray
+    """Bands of L, (2, k)."""
     root: np.ndarray
-    """D^1/2."""
+    """D^1/2, (k,)."""
     O: np.ndarray
+    """(k, m)."""
 
-    def whiten(self, t):
+    def whiten(self, t: np.ndarray) -> np.ndarray:
         """Return D^-1/2 L^-1 (t - O b0) at the best b0, so that its square is t'P t."""
+        # [t O] <- D^-1/2 L^-1 [t O]
         both = np.column_stack([t, self.O])
         both = lapack.dtbtrs(self.L, both, uplo="L", diag="U")[0] / self.root[:, None]
         t, O = both[:, 0], both[:, 1:]
+        # b0, by least squares of what is white now
         return t - O @ linalg.lstsq(O, t, check_finite=False)[0]
 
-    def back(self, r):
-        """Return L'^-1 D^-1/2 r."""
+    def back(self, r: np.ndarray) -> np.ndarray:
+        """Return L'^-1 D^-1/2 r, V^-1 (t - O b0) = P t of a whitened t."""
         scaled = (r / self.root)[:, None]
         return lapack.dtbtrs(self.L, scaled, uplo="L", diag="U", trans="T")[0][:, 0]
 
-    def project(self, t):
+    def project(self, t: np.ndarray) -> np.ndarray:
         """Return P t."""
         return self.back(self.whiten(t))
 
 
-def maximise(K, O, t, n, agree=None):
+def maximise(
+    K: np.ndarray, O: np.ndarray, t: np.ndarray, n: float,
+    agree: tuple[np.ndarray, float] | None = None,
+) -> Evidence:  # fmt: skip
     """Return the `Evidence` of the reduced model (K, O, t) of `n` rows; K is spoilt.
 
     Any rotation of the rows serves, and rows that it makes zero may be left out.
@@ -154,6 +166,7 @@ def maximise(K, O, t, n, agree=None):
     # Below the rounding of K there is nothing to find, and V is no longer positive.
     lowest = max(RANGE[0] * unit, len(K) * np.finfo(float).eps * np.trace(K))
     e, least = (t, lowest) if agree is None else agree
+    # All that follows are functions of lambda that take vectors only.
     model = tridiagonal(K, O, t, e, n)
     strength, boundary = _minimum(model.cost, model.slope, lowest, RANGE[1] * unit)
     found = Evidence(strength, model.noise(strength), boundary)
@@ -163,7 +176,10 @@ def maximise(K, O, t, n, agree=None):
     return found._replace(agreeing=_minimum(model.distance, model.approach, *ends)[0])
 
 
-def _minimum(cost, slope, lowest, highest):
+def _minimum(
+    cost: Callable[[float], float], slope: Callable[[float], float],
+    lowest: float, highest: float,
+) -> tuple[float, str]:  # fmt: skip
     """Return lambda of least cost, and at which end of the range it lies, if at one.
 
     Both are functions of log lambda, of which the best point of a grid is refined to
@@ -179,15 +195,19 @@ def _minimum(cost, slope, lowest, highest):
     return float(np.exp(at)), {0: "lower", GRID - 1: "upper"}.get(best, "")
 
 
-def tridiagonal(K, O, t, e, n):
+def tridiagonal(
+    K: np.ndarray, O: np.ndarray, t: np.ndarray, e: np.ndarray, n: float
+) -> Tridiagonal:
     """Return the `Tridiagonal` of the model, by Householder reflections of K."""
     both, work = np.column_stack([t, e, O]), 64 * len(K)
+    # K = Q T Q', Q = H_1 H_2 .. in the place of K
     K = K if K.flags.f_contiguous else K.T  # symmetric: spares a copy
     K, diagonal, beside, tau, _ = lapack.dsytrd(K, lower=1, lwork=work, overwrite_a=1)
-    # The reflections lie below the diagonal of K as those of a QR would.
+    # [t e O] <- Q'[t e O] = .. H_2 H_1 [t e O]: H_i = 1 - tau_i v_i v_i' leaves the
+    # first i alone, and v_i lies below the diagonal of K as that of a QR would
     for part in gen_batches(len(tau), PANEL):
         below, rest = K[part.start + 1 :, part], both[part.start + 1 :]
         rest[:] = lapack.dormqr("L", "T", below, tau[part], rest, 64 * rest.shape[1])[0]
     kappa = linalg.eigvalsh_tridiagonal(diagonal, beside, lapack_driver="sterf")
-    rotated = both[:, :2], both[:, 2:]
-    return Tridiagonal(diagonal, beside, np.maximum(kappa, 0.0), *rotated, n)
+    kappa = np.maximum(kappa, 0.0)  # K has none below 0 but by rounding
+    return Tridiagonal(diagonal, beside, kappa, both[:, :2], both[:, 2:], n)

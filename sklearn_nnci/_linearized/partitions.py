@@ -7,15 +7,16 @@ dask is imported only where it is there already: by its own arrays.
 """
 
 import functools
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sklearn_nnci._linearized import training_rows
-from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._linearized.training_rows import Features, Result, Rows
 from sklearn_nnci._network.perceptron import FLOATS, Network
 from sklearn_nnci.exceptions import InferenceUnavailable
 
@@ -23,7 +24,7 @@ from sklearn_nnci.exceptions import InferenceUnavailable
 FAN_IN = 8
 
 
-def is_dask(X):
+def is_dask(X: Any) -> bool:
     """Return whether `X` is a dask collection."""
     return hasattr(X, "__dask_graph__")
 
@@ -33,9 +34,11 @@ class Part(NamedTuple):
 
     network: Network
     scale: np.ndarray
+    """Units of the outputs, (m,)."""
     loss: str
+    """What training minimised."""
 
-    def rows(self, X, y, w):
+    def rows(self, X: Any, y: Any, w: Any) -> Rows:
         """Return the `Rows` of a partition, which may be empty."""
         n, m = X.shape[0], self.network.n_outputs
         X = check_array(X, accept_sparse="csr", dtype=FLOATS, ensure_min_samples=0)
@@ -56,37 +59,38 @@ class Partitions(NamedTuple):
     """Rows in several places, with the verbs of `Rows` that need no single place."""
 
     part: Part
-    blocks: tuple
+    blocks: tuple[tuple, ...]
     """Triples of delayed X, y and weights, or None."""
     sizes: np.ndarray
     """Rows of positive weight in each."""
     verbose: bool
+    """Whether to show progress."""
 
     @property
-    def network(self):
+    def network(self) -> Network:
         """The network that gave J."""
         return self.part.network
 
     @property
-    def loss(self):
+    def loss(self) -> str:
         """What training minimised."""
         return self.part.loss
 
     @property
-    def scale(self):
+    def scale(self) -> np.ndarray:
         """Units of the outputs, (m,)."""
         return self.part.scale
 
     @property
-    def size(self):
+    def size(self) -> int:
         """How many rows these are."""
         return int(self.sizes.sum())
 
-    def rescaled(self, scale):
+    def rescaled(self, scale: np.ndarray) -> "Partitions":
         """Return the same rows with output k in units of ``scale[k]``."""
         return self._replace(part=self.part._replace(scale=scale))
 
-    def sample(self, chosen):
+    def sample(self, chosen: np.ndarray) -> Rows:
         """Return those rows, by their sorted numbers, in one place."""
         ends = np.cumsum(self.sizes)
         cuts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
@@ -94,11 +98,11 @@ class Partitions(NamedTuple):
             [cut - start for cut, start in zip(cuts, ends - self.sizes, strict=True)]
         )
 
-    def gather(self):
+    def gather(self) -> Rows:
         """Return all rows, in one place."""
         return self._gathered([slice(None)] * len(self.blocks))
 
-    def reduce(self, task, *args):
+    def reduce(self, task: Callable[..., Result], *args: Any) -> Result:
         """Return ``task(rows, *args)`` of all rows, its results merged."""
         from dask import delayed
 
@@ -110,29 +114,31 @@ class Partitions(NamedTuple):
             ]
         return _compute(values, self.verbose)[0]
 
-    def _map(self, task, arguments):
+    def _map(self, task: Callable[..., Any], arguments: Iterable[Sequence]) -> list:
         """Return a delayed ``task(rows, *args)`` for each partition."""
         from dask import delayed
 
-        run, part, shared = delayed(_run), delayed(self.part), {}
-        values = []
+        shared: dict[int, Any] = {}
+        run, part, values = delayed(_run), delayed(self.part), []
         for block, args in zip(self.blocks, arguments, strict=True):
             # What tasks share is one node of the graph: it travels once per worker.
             nodes = (shared.setdefault(id(a), delayed(a)) for a in args)
             values.append(run(task, part, *block, *nodes))
         return values
 
-    def _gathered(self, taken):
+    def _gathered(self, taken: Sequence[slice | np.ndarray]) -> Rows:
+        """Return these rows of each partition, in one place."""
         arrays = self._map(Rows.arrays, [(one,) for one in taken])
-        X, y, w = zip(*_compute(arrays, self.verbose), strict=True)
-        X = sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.vstack(X)
-        y, w = np.concatenate(y), np.concatenate(w)
-        return Rows(
-            self.network, X, y, w, self.scale, self.part.loss, verbose=self.verbose
-        )
+        Xs, ys, ws = zip(*_compute(arrays, self.verbose), strict=True)
+        X = sparse.vstack(Xs, format="csr") if sparse.issparse(Xs[0]) else np.vstack(Xs)
+        y, w = np.concatenate(ys), np.concatenate(ws)
+        known = self.network, X, y, w, self.scale, self.part.loss
+        return Rows(*known, verbose=self.verbose)
 
 
-def partitions(network, X, y, sample_weight, loss, verbose):
+def partitions(
+    network: Network, X: Any, y: Any, sample_weight: Any, loss: str, verbose: bool
+) -> tuple[Partitions, int]:
     """Return (`Partitions`, number of rows) of dask arrays; y may be any array."""
     from dask import delayed
 
@@ -153,7 +159,7 @@ def partitions(network, X, y, sample_weight, loss, verbose):
     return Partitions(part, blocks, kept, bool(verbose)), int(given.sum())
 
 
-def _aligned(X, y, sample_weight, network):
+def _aligned(X: Any, y: Any, sample_weight: Any, network: Network) -> tuple[Any, list]:
     """Return X, (y, sample_weight) as dask arrays whose partitions go together."""
     import dask.array as da
 
@@ -174,17 +180,17 @@ def _aligned(X, y, sample_weight, network):
     return X, others
 
 
-def _check_outputs(y, m):
+def _check_outputs(y: Any, m: int) -> None:
     got = y.shape[1] if y.ndim == 2 else 1
     if got != m:
         raise ValueError(f"y has {got} outputs, but the network has {m}.")
 
 
-def _filled(X, value):
+def _filled(X: Any, value: Any) -> np.ndarray:
     return np.full(X.shape[0], float(value))
 
 
-def _like_chunks(a, X, name):
+def _like_chunks(a: Any, X: Any, name: str) -> Any:
     """Return `a` chunked along rows as `X`; unknown sizes are compared later."""
     if np.isnan([*X.chunks[0], *a.chunks[0]]).any():
         if a.numblocks[0] == X.numblocks[0]:
@@ -198,7 +204,7 @@ def _like_chunks(a, X, name):
     return a.rechunk({0: X.chunks[0]})
 
 
-def whole_rows(X, d):
+def whole_rows(X: Any, d: int) -> Any:
     """Return `X` as a dask array of whole rows, of `d` features."""
     import dask.array as da
 
@@ -212,20 +218,22 @@ def whole_rows(X, d):
     return X.rechunk({1: -1})
 
 
-def _run(task, part, X, y, w, *args):
+def _run(
+    task: Callable[..., Result], part: Part, X: Features, y: Any, w: Any, *args: Any
+) -> Result:
     return task(part.rows(X, y, w), *args)
 
 
-def _sizes(X, w):
+def _sizes(X: Features, w: Any) -> tuple[int, int]:
     # Negative weights count here, and are refused with the rows.
     return X.shape[0], X.shape[0] if w is None else int(np.count_nonzero(w))
 
 
-def _merged(*values):
+def _merged(*values: Any) -> Any:
     return functools.reduce(lambda one, other: one.merge(other), values)
 
 
-def _compute(values, verbose):
+def _compute(values: Sequence, verbose: bool) -> Sequence:
     """Return the values of delayed objects, by dask's scheduler in use."""
     import dask
 
@@ -235,7 +243,7 @@ def _compute(values, verbose):
         return _shown(values) if verbose else dask.compute(*values)
 
 
-def _shown(values):
+def _shown(values: Sequence) -> Sequence:
     """Return the values of delayed objects, with a bar while they are computed."""
     import dask
 

@@ -6,31 +6,31 @@ formed: at cond(J) = 7e6 the variances from its Cholesky factor are wrong by 3e-
 those from a QR by 2e-10.
 
 What is kept is a root F of the inverse, F'F = A^+, so that for any query j the
-whitened vector u = F j has u'u = j'A^+ j. `_dual` offers the same verbs from an
-n x n factor, without J.
+whitened vector u = F j has u'u = j'A^+ j. `dual` offers the same verbs from an
+N x N factor, without J.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklearn_nnci._linearized import dual_posterior
-from sklearn_nnci._linearized.sandwich import Meat
+from sklearn_nnci._linearized.primal_posterior import PrimalPosterior
+from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
+from sklearn_nnci._linearized.sandwich import Meat, Robust
 from sklearn_nnci._linearized.totals import FirstPass, ResidualSums, Totals, Triangle
-from sklearn_nnci._linearized.training_rows import Penalty
+from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import null_directions, pack, unpack
+from sklearn_nnci._network.perceptron import Network, null_directions, pack, unpack
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.rank import (
     Span,
     null_space_is,
-    outside_span,
     rank,
     rank_floor,
     restrict_last,
     span_of,
-    unbounded,
 )
 
 # Rows to copy at a time.
@@ -40,125 +40,139 @@ PANEL = 512
 class Primal(NamedTuple):
     """The rows, reduced to p + 1 columns."""
 
-    rows: Any
-    """`Rows`, here or in several places."""
+    rows: TrainingRows
     totals: Totals
     reduced: np.ndarray
     """M (k, p + 1), M'M = [J e]'W[J e]."""
 
     @property
-    def route(self):
+    def route(self) -> str:
         """Name of this route."""
         return "primal"
 
     @property
-    def network(self):
+    def network(self) -> Network:
         """The network that gave J."""
         return self.rows.network
 
     @property
-    def J(self):
+    def J(self) -> np.ndarray:
         """The reduced Jacobian: J'J is J'WJ."""
         return self.reduced[:, :-1]
 
     @property
-    def residuals(self):
+    def residuals(self) -> np.ndarray:
         """The reduced residuals, rotated as J is, (k,)."""
         return self.reduced[:, -1]
 
     @property
-    def triangular(self):
+    def triangular(self) -> bool:
         """Whether the rows were reduced to a triangle: fewer are left as they are."""
         return len(self.reduced) == self.reduced.shape[1]
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         """Rows of the Jacobian before they were reduced, all outputs."""
         return self.totals.n_rows * len(self.totals.mean)
 
-    def cancels(self, penalty):
+    def again(self, rows: TrainingRows) -> "Primal":
+        """Return the reduction of other rows by the same route."""
+        return reduce(rows)
+
+    def cancels(self, penalty: Penalty) -> bool:
         """Return whether `penalty` is too small for this route: never."""
         return False
 
-    def rank(self, exactly=True):
+    def rank(self, exactly: bool = True) -> int:
         """Return rank J, always exactly: p less what is null for every X, or less."""
         p, Z = self.J.shape[1], null_directions(self.network)
         known = self._null_space_is(Z)
         return p - len(Z) if known else rank(self.J, self.n_rows)
 
-    def _null_space_is(self, Z):
+    def _null_space_is(self, Z: np.ndarray) -> bool:
         """Return whether J z = 0 certainly for the rows of `Z` only."""
         R = self.J[: self.J.shape[1]]
         return self.triangular and null_space_is(Z, R, self.n_rows)
 
-    def spectrum_parts(self, penalty_free):
+    def spectrum_parts(self, n_free: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (K, O, t), each with `k` rows: the linearised model, reduced.
 
-        K = J_a J_a' over all but the last `penalty_free` parameters, O = the columns
-        of these, t = e + J_a theta_a. Rotating rows changes none of their products.
+        K = J_a J_a' over all but the last `n_free` parameters, O = the columns of
+        these, t = e + J_a theta_a. Rotating rows changes none of their products.
         """
         J, e = self.J, self.residuals
-        theta = pack(self.network.coefs, self.network.intercepts)[:-penalty_free]
-        Ja = J[:, :-penalty_free]
-        return Ja @ Ja.T, J[:, -penalty_free:], e + Ja @ theta
+        theta = pack(self.network.coefs, self.network.intercepts)[:-n_free]
+        Ja = J[:, :-n_free]
+        return Ja @ Ja.T, J[:, -n_free:], e + Ja @ theta
 
-    def penalise(self, penalty):
+    def penalise(self, penalty: Penalty) -> Information:
         """Return the factored information of these rows under `penalty`."""
-        floor = rank_floor(self.J, self.n_rows)
-        if np.sqrt(penalty.strength) <= floor and not self._null_space_is(()):
-            span = span_of(self.J, self.n_rows)
-            root = triangular.lower(span.basis / span.values[:, None])
-            condition = np.linalg.norm(span.values) * np.linalg.norm(1.0 / span.values)
+        negligible = np.sqrt(penalty.strength) <= rank_floor(self.J, self.n_rows)
+        no_direction = np.empty((0, self.J.shape[1]))
+        if negligible and not self._null_space_is(no_direction):
+            factored = self._pseudo_inverse()
         else:
-            span, root, condition = self._ridge(penalty)
-        return PrimalInformation(self, penalty, root, span, condition)
+            factored = self._ridge(penalty)
+        return PrimalInformation(self, penalty, *factored)
 
-    def _ridge(self, penalty):
-        """Return (span, root, condition) for lambda > 0, or J of full rank.
+    def _pseudo_inverse(self) -> tuple[np.ndarray, Span, float]:
+        """Return (root, span, condition) of A = J'J, which may be singular."""
+        # J = U S V', the rows of the basis being those of V' with a value s > 0
+        span = span_of(self.J, self.n_rows)
+        # F = S^-1 V', up to a rotation from the left: F'F = V S^-2 V' = A^+
+        root = triangular.lower(span.basis / span.values[:, None])
+        condition = np.linalg.norm(span.values) * np.linalg.norm(1.0 / span.values)
+        return root, span, float(condition)
+
+    def _ridge(self, penalty: Penalty) -> tuple[np.ndarray, Span, float]:
+        """Return (root, span, condition) for lambda > 0, or J of full rank.
 
         Lambda leaves out only the trailing block, so A z = 0 means that z lives in
         that block and J z = 0: the columns of the block decide alone. Directions
-        they do not determine are dropped, z = B'phi with B their row space.
+        they do not determine are dropped, z = D phi, D = diag(I, B') with B their row
+        space: A^+ = D (D'AD)^-1 D'.
         """
         p, n_free = self.J.shape[1], penalty.n_free
-        R = self._penalised_triangle(penalty)
-        span = span_of(R[:, p - n_free :], self.n_rows)
-        rank = p
+        R = self._penalised_triangle(penalty)  # R'R = A
+        # restrict: R <- the triangle (r, r) of R D, so that R'R = D'AD
+        span, r = span_of(R[:, p - n_free :], self.n_rows), p
         if not span.full:
             span = span._replace(basis=triangular.lower(span.basis))
-            rank = restrict_last(R, span)
-        condition = triangular.norm(R[:rank, :rank])
+            r = restrict_last(R, span)
+        # invert: F = R^-T in the place of R, F'F = (D'AD)^-1
+        condition = triangular.norm(R[:r, :r])
         root = triangular.root_of_inverse(R)
-        condition *= triangular.norm(root[:rank, :rank])
+        condition *= triangular.norm(root[:r, :r])
+        # expand: F <- F D', which stays trapezoidal because B is
         if not span.full:
-            tail = root[:rank, p - n_free :]
-            tail[:] = tail[:, : len(span.basis)] @ span.basis  # trapezoidal, as B is
-            root = triangular.first_rows(root, rank)
-        return span, root, condition
+            tail = root[:r, p - n_free :]
+            tail[:] = tail[:, : len(span.basis)] @ span.basis
+            root = triangular.first_rows(root, r)
+        return root, span, condition
 
-    def _penalised_triangle(self, penalty):
-        """Return the triangle of [J; Lambda^1/2]."""
+    def _penalised_triangle(self, penalty: Penalty) -> np.ndarray:
+        """Return the triangle R of [J; Lambda^1/2], R'R = A, in order F."""
         p = self.J.shape[1]
         diagonal = np.sqrt(penalty.apply(np.ones(p)))
-        if self.triangular:
+        if self.triangular:  # R of [R_J; Lambda^1/2], R_J the triangle of J
             return triangular.add_diagonal(np.array(self.J[:p], order="F"), diagonal)
         R = np.diag(diagonal).T  # in the order that LAPACK overwrites
-        for part in gen_batches(len(self.J), PANEL):
+        for part in gen_batches(len(self.J), PANEL):  # R <- that of [R; some rows of J]
             R = triangular.absorb(R, np.array(self.J[part].T, order="C"))
         return R
 
 
-def reduce(rows):
+def reduce(rows: TrainingRows) -> Primal:
     """Return the `Primal` reduction of `rows`."""
     totals, triangle = rows.reduce(_first_pass)
     return Primal(rows, totals, triangle.factor)
 
 
-def _first_pass(rows):
+def _first_pass(rows: Rows) -> FirstPass:
     """Return the `FirstPass` of rows: a triangle, or [J e] itself where less."""
     totals, columns = Totals.none(rows.network), rows.network.n_parameters + 1
 
-    def blocks():
+    def blocks() -> Iterator[np.ndarray]:
         nonlocal totals  # anew, should the triangle have to read twice
         totals = Totals.none(rows.network)
         for block, chunk in rows.blocks(weighted=True, doing="first pass"):
@@ -168,7 +182,7 @@ def _first_pass(rows):
     if rows.size * rows.network.n_outputs < columns:
         M = np.vstack([np.empty((0, columns)), *(block.T.copy() for block in blocks())])
     else:
-        M = triangular.triangle(blocks, columns)
+        M = triangular.triangle(blocks(), columns)
     return FirstPass(totals, Triangle(M))
 
 
@@ -184,78 +198,67 @@ class PrimalInformation(NamedTuple):
     condition: float
     """|A^1/2| |A^-1/2| in the Frobenius norm, null directions left out."""
 
-    def leverages(self, cap, step=None):
+    def leverages(self, cap: float, step: np.ndarray | None = None) -> ResidualSums:
         """Return the `ResidualSums` of all rows, b = J step, or 0."""
         return self.sums.rows.reduce(_second_pass, self.root, cap, step)
 
-    def edf(self):
-        """Return tr A^+ J'WJ."""
+    def edf(self) -> float:
+        """Return tr A^+ J'WJ = |F J'|^2."""
         J, total = self.sums.J, 0.0
         for part in gen_batches(len(J), PANEL):
             Jt = np.array(J[part].T, order="C")
             total += triangular.squared_norms(self.root, Jt).sum()
         return total
 
-    def rowwise(self):
+    def rowwise(self) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Yield (chunk, H), H_ii = J_i A^+ J_i' of one copy of each row, (k, m, m)."""
-        yield from _with_leverage(self.sums.rows, self.root)
+        yield from _with_leverage(self.sums.rows.gather(), self.root)
 
-    def step(self):
+    def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
         network, J = self.sums.network, self.sums.J
         theta = pack(network.coefs, network.intercepts)
         g = J.T @ self.sums.residuals - self.penalty.apply(theta)
         return self.root.T @ (self.root @ g)
 
-    def decrement(self, step):
+    def decrement(self, step: np.ndarray) -> float:
         """Return g'A^+ g = |J step|_W^2 + step' Lambda step."""
         moved = self.sums.J @ step
         return float(moved @ moved + step @ self.penalty.apply(step))
 
-    def posterior(self, meat):
+    def posterior(self, meat: Meat | Robust) -> Posterior | None:
         """Return the `PrimalPosterior` of A^+ (sum_i w_i J_i'M_i M_i'J_i + ..) A^+.
 
-        None if some M_i is infinite.
+        None if some M_i is infinite. Takes a third pass over the rows but for s^2 A^+.
         """
         limits = self.span.basis_or_none, self.span.tolerance
-        if meat.is_scalar:  # s^2 A^+ A A^+ = s^2 A^+
+        if meat.is_scalar:  # A^+ s^2 (J'WJ + Lambda) A^+ = s^2 A^+
             scale = float(np.sqrt(meat.prior_scale))
             return PrimalPosterior(self.root, *limits, scale=scale)
-        whitened = self._whitened(meat)
-        if not (whitened is None or np.isfinite(whitened).all()):
+        # W'W = F (sum_i w_i J_i'M_i M_i'J_i) F'
+        whitened = self.sums.rows.reduce(_meat_pass, self.root, meat).factor
+        if not np.isfinite(whitened).all():
             return None
-        blocks = self._spread(meat, whitened)
+        # The covariance is F'W'W F + prior F'(F Lambda F')F: a sum of B'B.
+        blocks = self._blocks(whitened, meat.prior_scale)
         del whitened  # as large as the root, and not needed to the end
         root = triangular.lower_of_sum(blocks, self.root.shape[1])
         return PrimalPosterior(root, *limits)
 
-    def _whitened(self, meat):
-        """Return W, W'W = F (sum_i w_i J_i'M_i M_i'J_i) F'; None if it is s J F'."""
-        if isinstance(meat, Meat) and meat.noise_root.shape == (1, 1, 1):
-            return None
-        return self.sums.rows.reduce(_meat_pass, self.root, meat).factor
-
-    def _spread(self, meat, whitened):
-        """Yield blocks B, sum B'B = A^+ (sum_i w_i J_i'M_i M_i'J_i + prior Lambda) A^+.
-
-        They are some rows of W F, `whitened` being W, or where it is None of s J F'F.
-        """
-        J, F = self.sums.J, self.root
-        for part in gen_batches(len(J if whitened is None else whitened), PANEL):
-            if whitened is None:
-                W = meat.noise_root[0, 0, 0] * triangular.times(F, J[part].T).T
-            else:
-                W = np.array(whitened[part], order="F")
-            yield triangular.times_from_right(W, F)
-        penalty = np.sqrt(meat.prior_scale * self.penalty.apply(np.ones(F.shape[1])))
-        for part in gen_batches(len(penalty), PANEL):
+    def _blocks(self, whitened: np.ndarray, prior: float) -> Iterator[np.ndarray]:
+        """Yield B, sum B'B = F'(W'W + prior F Lambda F')F, W being `whitened`."""
+        F = self.root
+        for part in gen_batches(len(whitened), PANEL):  # B = W F, some rows at a time
+            yield triangular.times_from_right(np.array(whitened[part], order="F"), F)
+        penalty = np.sqrt(prior * self.penalty.apply(np.ones(F.shape[1])))
+        for part in gen_batches(len(penalty), PANEL):  # B = (prior Lambda)^1/2 F' F
             if penalty[part].any():
-                W = np.array((F[:, part] * penalty[part]).T, order="F")
-                yield triangular.times_from_right(W, F)
+                rows = np.array((F[:, part] * penalty[part]).T, order="F")
+                yield triangular.times_from_right(rows, F)
 
 
-def _with_leverage(rows, root):
-    """Yield (chunk, H) of rows, H (k, m, m)."""
+def _with_leverage(rows: Rows, root: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
+    """Yield (chunk, H) of rows, H (k, m, m) = u'u, u = F J_i'."""
     m = rows.network.n_outputs
     for block, chunk in rows.blocks(doing="leverages"):
         if m == 1:
@@ -266,9 +269,12 @@ def _with_leverage(rows, root):
             yield chunk, np.einsum("rkn,rln->nkl", u, u)
 
 
-def _second_pass(rows, root, cap, step):
+def _second_pass(
+    rows: Rows, root: np.ndarray, cap: float, step: np.ndarray | None
+) -> ResidualSums:
     """Return the `ResidualSums` of rows; see `PrimalInformation.leverages`."""
-    total, b = ResidualSums.none(rows.network.n_outputs), 0.0
+    total = ResidualSums.none(rows.network.n_outputs)
+    b: np.ndarray | float = 0.0
     towards = None if step is None else unpack(step, rows.network)
     for chunk, H in _with_leverage(rows, root):
         if towards is not None:
@@ -277,70 +283,15 @@ def _second_pass(rows, root, cap, step):
     return total
 
 
-def _meat_pass(rows, root, meat):
+def _meat_pass(rows: Rows, root: np.ndarray, meat: Meat | Robust) -> Triangle:
     """Return the `Triangle` of the whitened rows sqrt(w_i) F J_i'M_i."""
     r, m = len(root), rows.network.n_outputs
 
-    def blocks():
+    def blocks() -> Iterator[np.ndarray]:
         for block, chunk in rows.blocks(doing="robust covariance"):
             u = triangular.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
             H = np.einsum("rkn,rln->nkl", u, u)
             mix = meat.at(chunk.residuals, H).noise_root * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
 
-    return Triangle(triangular.triangle(blocks, r))
-
-
-class PrimalPosterior(NamedTuple):
-    """The covariance of theta by its root; all that prediction needs."""
-
-    root: np.ndarray
-    """F (r, p), lower trapezoidal, scale^2 F'F the covariance."""
-    basis: np.ndarray | None
-    """Determined directions of the last columns; None: all of them."""
-    tolerance: float
-    """Relative size from which on a component outside the span is real."""
-    scale: float = 1.0
-    """Standard deviation that F is in units of."""
-
-    @triangular.overflowing()
-    def variance(self, F):
-        """Return the variance of each f_k(x), (m, n).
-
-        Infinite where it is lost: outside the span of the rows, or to overflow.
-        """
-        shape = F.shape
-        Jt = jacobian.dense(F).reshape(shape[0], -1)
-        lost = outside_span(self.basis, self.tolerance, Jt)
-        v = self.scale**2 * triangular.squared_norms(self.root, Jt)
-        v[lost | ~np.isfinite(v)] = np.inf
-        return v.reshape(shape[1:])
-
-    @triangular.overflowing()
-    def covariance(self, F):
-        """Return the covariance of all f_k(x), (m n, m n), and which are lost.
-
-        Of these the variance is infinite, the covariance with the others nan.
-        """
-        Jt = jacobian.dense(F).reshape(F.shape[0], -1)
-        u = self.scale * triangular.times(self.root, Jt)
-        lost = outside_span(self.basis, self.tolerance, Jt)
-        return unbounded(u.T @ u, lost)
-
-    def parameter_covariance(self):
-        """Return the covariance of theta, (p, p), and which are lost."""
-        unit = np.eye(self.root.shape[1])
-        lost = outside_span(self.basis, self.tolerance, unit)
-        return self.scale**2 * (self.root.T @ self.root), lost
-
-    def state(self):
-        """Return what `restore` needs, as plain arrays and numbers."""
-        return {"route": "primal", **self._asdict()}
-
-
-def restore(network, state):
-    """Return the posterior that ``state`` describes, at the weights of `network`."""
-    fields = {name: value for name, value in state.items() if name != "route"}
-    if state["route"] == "primal":
-        return PrimalPosterior(**fields)
-    return dual_posterior.restore(network, fields)
+    return Triangle(triangular.triangle(blocks(), r))

@@ -4,15 +4,23 @@ The route is the dual one where the rows are fewer than 0.75 p, else the primal 
 memory is predicted before it is spent.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._linearized import dual, primal
+from sklearn_nnci._linearized import dual, dual_posterior, primal, primal_posterior
 from sklearn_nnci._linearized.evidence import Evidence, maximise
+from sklearn_nnci._linearized.protocols import (
+    Information,
+    Posterior,
+    Reduction,
+    TrainingRows,
+)
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP
 from sklearn_nnci._linearized.totals import ResidualSums, Totals
 from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED, Penalty
+from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci.exceptions import InferenceUnavailable
 
 # Rows against parameters at which the two routes cost the same; bytes that a
@@ -21,8 +29,8 @@ DUAL_BELOW = 0.75
 MAX_BYTES = 2 * 2**30
 # Arrays of n x n, or of p x p, that the routes hold at the same time: measured, beside
 # buffers of 64 MiB. On the dual route the evidence of several outputs takes 3.5; on the
-# primal route the frequentist covariance takes 3.5, those of several outputs and robust
-# ones 4, the SVD of least squares, if J is short of rank, 7.
+# primal route the frequentist covariance, robust ones and all of several outputs take
+# 4, the SVD of least squares, if J is short of rank, 7.
 ARRAYS = 2.5
 # Outputs with less noise than this, beside their spread, count as having as much.
 SMALLEST_SCALE = 1e-3
@@ -39,10 +47,10 @@ class LinearizedFit(NamedTuple):
     """A factored information, and what leverages and residuals add up to."""
 
     information: Any
+    """`Information`; None once its memory was given back."""
     penalty: Penalty
     leverages: ResidualSums
-    rows: Any
-    """The rows that trained."""
+    rows: TrainingRows
     totals: Totals
     """Their counts and second moments."""
     rank: int
@@ -53,49 +61,49 @@ class LinearizedFit(NamedTuple):
     """g'A^+ g, the squared Newton decrement: twice what that step would gain."""
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> float:
         """How many rows these stand for, n."""
         return self.totals.weight
 
     @property
-    def edf(self):
+    def edf(self) -> np.ndarray:
         """sum_i w_i (H_ii)_kk, (m,)."""
         return self.leverages.edf
 
     @property
-    def dof(self):
+    def dof(self) -> np.ndarray:
         """What is left of the rows, n - edf, (m,)."""
         return self.n_samples - self.edf
 
     @property
-    def share(self):
+    def share(self) -> float:
         """The part of the rows used up, sum edf / (n m)."""
-        return self.edf.sum() / (self.n_samples * len(self.edf))
+        return float(self.edf.sum()) / (self.n_samples * len(self.edf))
 
     @property
-    def exhausted(self):
+    def exhausted(self) -> bool:
         """Whether the residuals have no degrees of freedom left."""
-        return self.share > EDF_EXHAUSTED or self.dof.min() <= 0.0
+        return bool(self.share > EDF_EXHAUSTED or self.dof.min() <= 0.0)
 
     @property
-    def residual_noise(self):
+    def residual_noise(self) -> np.ndarray:
         """Sigma_kl = e_k'W e_l / sqrt(dof_k dof_l); infinite if exhausted."""
         if self.exhausted:
             return np.full((len(self.edf),) * 2, np.inf)
         return self.leverages.rss / np.sqrt(np.outer(self.dof, self.dof))
 
     @property
-    def press(self):
+    def press(self) -> np.ndarray:
         """sum_i w_i l_i l_i' / n, l the leave-one-out residuals, (m, m)."""
         return self.leverages.press / self.n_samples
 
     @property
-    def loo_noise(self):
+    def loo_noise(self) -> np.ndarray:
         """The same, leverages capped."""
         return self.leverages.press_capped / self.n_samples
 
     @property
-    def reach(self):
+    def reach(self) -> float:
         """The largest h / (1 - h): j'A^-1 j of a training row, were it left out.
 
         So a new row from the same distribution exceeds it once in n + 1 times. A few
@@ -105,19 +113,19 @@ class LinearizedFit(NamedTuple):
         h = min(h, SMOOTH_CAP) if self.leverages.above <= few else h
         return float(h / (1.0 - h)) if h < 1.0 else np.inf
 
-    def relative_offset(self, s2):
+    def relative_offset(self, s2: float) -> float:
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
         if not np.isfinite(s2):
             return np.nan
         squared = self.decrement / self.edf.sum()
         return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
 
-    def without_factor(self):
+    def without_factor(self) -> "LinearizedFit":
         """Return the same without the information, to have its memory back."""
         return self._replace(information=None)
 
 
-def reduce_within_memory(rows):
+def reduce_within_memory(rows: TrainingRows) -> Reduction:
     """Return the rows reduced by the cheaper route, within the memory allowed.
 
     Where neither route is, some rows are drawn, and not counted as more than they are:
@@ -136,7 +144,7 @@ def reduce_within_memory(rows):
     return _finite(dual.reduce(rows))
 
 
-def reduce_primal(sums, penalty):
+def reduce_primal(sums: Reduction, penalty: Penalty) -> Reduction:
     """Return the primal reduction in place of a dual that cannot serve `penalty`."""
     n_rows, p = len(sums.reduced), sums.network.n_parameters
     columns = p if penalty.strength > 0.0 else n_rows
@@ -145,7 +153,8 @@ def reduce_primal(sums, penalty):
     return _finite(primal.reduce(sums.rows))
 
 
-def _finite(sums):
+def _finite(sums: Reduction) -> Reduction:
+    """Return the same, if it is finite."""
     if not np.isfinite(sums.totals.rss).all():
         raise InferenceUnavailable(
             "The network's output on its training rows is not finite. Scale X and y."
@@ -155,7 +164,8 @@ def _finite(sums):
     return sums
 
 
-def _allow(n_bytes, what):
+def _allow(n_bytes: float, what: str) -> None:
+    """Refuse what needs more memory than is allowed."""
     if n_bytes > MAX_BYTES:
         raise InferenceUnavailable(
             f"{what} need {n_bytes / 2**30:.1f} GiB to factor, more than "
@@ -164,21 +174,27 @@ def _allow(n_bytes, what):
         )
 
 
-def factorise(sums, penalty, exact_rank=False):
+def factorise(
+    sums: Reduction, penalty: Penalty, exact_rank: bool = False
+) -> LinearizedFit:
     """Return the `LinearizedFit` of the reduced rows under `penalty`."""
     rank = sums.rank(exact_rank)  # first, in memory that the factor takes then
     information = sums.penalise(penalty)
     return _fit(information, information.leverages(LEVERAGE_CAP), rank)
 
 
-def _fit(information, leverages, rank, step=None):
+def _fit(
+    information: Information, leverages: ResidualSums, rank: int,
+    step: np.ndarray | None = None,
+) -> LinearizedFit:  # fmt: skip
+    """Return the `LinearizedFit` of what is factored and summed."""
     step = information.step() if step is None else step
     sums, decrement = information.sums, information.decrement(step)
     known = information, information.penalty, leverages, sums.rows, sums.totals
     return LinearizedFit(*known, rank, step, decrement)
 
 
-def relative_offset(sums, penalty):
+def relative_offset(sums: Reduction, penalty: Penalty) -> float:
     """Return sqrt(g'A^+ g / edf) / s under `penalty`, s^2 = RSS / (n m - edf).
 
     nan where the residuals say nothing about s, or the route cannot serve the penalty.
@@ -206,7 +222,7 @@ class EvidenceFit(NamedTuple):
     asked, or where there are more parameters than rows."""
 
 
-def factor_evidence(sums, strength=None):
+def factor_evidence(sums: Reduction, strength: float | None = None) -> EvidenceFit:
     """Return the `EvidenceFit` of the reduced rows.
 
     `strength` is lambda of training, the least that the network can agree with, or
@@ -225,14 +241,15 @@ def factor_evidence(sums, strength=None):
         information = sums.penalise(Penalty(evidence.agreeing, m))
         cap = KINKED_CAP if sums.network.kinked else SMOOTH_CAP
         nearest = _fit(information, information.leverages(cap), rank)
-        nearest, information = nearest.without_factor(), None
+        nearest = nearest.without_factor()
+        del information  # before the next one takes as much
     information = sums.penalise(Penalty(evidence.strength, m))
     step = information.step()
     fit = _fit(information, information.leverages(SMOOTH_CAP, step), rank, step)
     return EvidenceFit(fit, evidence, nearest)
 
 
-def _in_own_units(sums):
+def _in_own_units(sums: Reduction) -> Reduction:
     """Return the reduction with every output in units of its own residuals."""
     totals = sums.totals
     if len(totals.rss) == 1:
@@ -240,4 +257,16 @@ def _in_own_units(sums):
     rms = np.sqrt(np.diag(totals.rss) / totals.weight)
     scale = np.maximum(rms, SMALLEST_SCALE * totals.spread)
     rows = sums.rows.rescaled(np.where(scale > 0.0, scale, 1.0))
-    return (primal if sums.route == "primal" else dual).reduce(rows)
+    return sums.again(rows)
+
+
+# How to have the posterior back that a state names.
+RESTORE: dict[str, Callable[[Network, dict[str, Any]], Posterior]] = {
+    "primal": primal_posterior.restore,
+    "dual": dual_posterior.restore,
+}
+
+
+def restore(network: Network, state: dict[str, Any]) -> Posterior:
+    """Return the posterior that ``state`` describes, at the weights of `network`."""
+    return RESTORE[state["route"]](network, state)

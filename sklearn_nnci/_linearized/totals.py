@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, eigen, leave_one_out
+from sklearn_nnci._linearized.training_rows import Chunk
+from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics import triangular
 
 
@@ -21,17 +23,17 @@ class Edges(NamedTuple):
     """In falling order."""
 
     @classmethod
-    def none(cls, d):
+    def none(cls, d: int) -> "Edges":
         """Return those of no rows."""
         return cls(np.full((2, d), np.inf), np.full((2, d), -np.inf))
 
     @classmethod
-    def of(cls, columns, w):
+    def of(cls, columns: np.ndarray, w: np.ndarray) -> "Edges":
         """Return those of `columns` (d, k); a row of weight 2 or more counts twice."""
         twice = np.hstack([columns, columns[:, w >= 2.0]]).T
         return cls.none(len(columns)).merge(cls(twice, twice))
 
-    def merge(self, other):
+    def merge(self, other: "Edges") -> "Edges":
         """Return those of both."""
         low = np.partition(np.vstack([self.low, other.low]), 1, axis=0)[:2]
         high = np.partition(np.vstack([self.high, other.high]), -2, axis=0)[:-3:-1]
@@ -55,28 +57,28 @@ class Totals(NamedTuple):
     """Of the columns of X."""
 
     @classmethod
-    def none(cls, network):
+    def none(cls, network: Network) -> "Totals":
         """Return those of no rows."""
         d, m = len(network.coefs[0]), network.n_outputs
         zero = np.zeros(m)
         return cls(0, 0.0, zero, zero, np.zeros((m, m)), Edges.none(d))
 
     @classmethod
-    def of(cls, chunk):
+    def of(cls, chunk: Chunk) -> "Totals":
         """Return those of a `Chunk` that is not weighted."""
         y, e, w = chunk.y, chunk.residuals, chunk.weight
         n = w.sum()
         mean = y[0] + w @ (y - y[0]) / n if n > 0.0 else np.zeros(y.shape[1])
         edges = Edges.of(chunk.factors.activations[0], w)
-        squares, rss = w @ (y - mean) ** 2, (e * w) @ e.T
-        return cls(len(w), float(n), mean, squares, rss, edges)
+        squares = w @ (y - mean) ** 2
+        return cls(len(w), float(n), mean, squares, _squares(e, w), edges)
 
     @property
-    def spread(self):
+    def spread(self) -> np.ndarray:
         """Standard deviation of y, (m,)."""
         return np.sqrt(self.squares / self.weight)
 
-    def merge(self, other):
+    def merge(self, other: "Totals") -> "Totals":
         """Return those of both (Chan, Golub & LeVeque 1983)."""
         n = self.weight + other.weight
         share = other.weight / n if n > 0.0 else 0.0
@@ -96,7 +98,7 @@ class Triangle(NamedTuple):
 
     factor: np.ndarray
 
-    def merge(self, other):
+    def merge(self, other: "Triangle") -> "Triangle":
         """Return that of both, by the QR of one above the other."""
         (k, c), more = self.factor.shape, len(other.factor)
         if k + more < c:
@@ -104,7 +106,7 @@ class Triangle(NamedTuple):
         R, rest = np.zeros((c, c), order="F"), [self.factor, other.factor]
         if k == c:
             R = np.array(rest.pop(0), order="F")
-        for part in rest:
+        for part in rest:  # R <- the triangle of [R; part]
             rows = np.array(part.T, order="C")  # spoilt, and dask may keep `part`
             R = triangular.absorb(R, rows, triangular=len(part) == c)
         return Triangle(R)
@@ -117,7 +119,7 @@ class FirstPass(NamedTuple):
     triangle: Triangle
     """Of [J e], rows weighted by sqrt(w)."""
 
-    def merge(self, other):
+    def merge(self, other: "FirstPass") -> "FirstPass":
         """Return that of both."""
         return FirstPass(
             self.totals.merge(other.totals), self.triangle.merge(other.triangle)
@@ -151,26 +153,40 @@ class ResidualSums(NamedTuple):
     f at rows that are left out."""
 
     @classmethod
-    def none(cls, m):
+    def none(cls, m: int) -> "ResidualSums":
         """Return those of no rows."""
         return cls(np.zeros(m), 0.0, 0.0, *np.zeros((6, m, m)))
 
     @classmethod
-    def of(cls, e, H, w, b=0.0, cap=LEVERAGE_CAP):
+    def of(
+        cls, e: np.ndarray, H: np.ndarray, w: np.ndarray,
+        b: np.ndarray | float = 0.0, cap: float = LEVERAGE_CAP,
+    ) -> "ResidualSums":  # fmt: skip
         """Return those of residuals `e` (m, k), leverages `H` (k, m, m), weights."""
-        h, V = eigen(H)
-        edf = np.einsum("n,nkk->k", w, H)
+        h, V = eigen(H)  # H_ii = V h V'
         capped = np.minimum(h, cap)
-        ahead = np.einsum("nkj,nj,nlj->kl", V, w[:, None] * capped / (1.0 - capped), V)
-        loo = leave_one_out(e, H), *(leave_one_out(r, H, cap) for r in (e, e - b))
-        rows = e, *loo[:2], b + np.zeros_like(e), loo[2]
-        products = ((r * w) @ r.T for r in rows)
-        largest, above = h.max(initial=0.0), w @ (h.max(axis=1) > cap)
-        return cls(edf, float(largest), float(above), *products, ahead)
-
-    def merge(self, other):
-        """Return those of both."""
-        sums = (one + two for one, two in zip(self[2:], other[2:], strict=True))
-        return ResidualSums(
-            self.edf + other.edf, max(self.largest, other.largest), *sums
+        odds = w[:, None] * capped / (1.0 - capped)
+        return cls(
+            edf=np.einsum("n,nkk->k", w, H),
+            largest=float(h.max(initial=0.0)),
+            above=float(w @ (h.max(axis=1) > cap)),
+            rss=_squares(e, w),
+            press=_squares(leave_one_out(e, H), w),
+            press_capped=_squares(leave_one_out(e, H, cap), w),
+            moved=_squares(b + np.zeros_like(e), w),
+            stepped=_squares(leave_one_out(e - b, H, cap), w),
+            ahead=np.einsum("nkj,nj,nlj->kl", V, odds, V),
         )
+
+    def merge(self, other: "ResidualSums") -> "ResidualSums":
+        """Return those of both."""
+        both = {
+            name: getattr(self, name) + getattr(other, name) for name in self._fields
+        }
+        both["largest"] = max(self.largest, other.largest)
+        return ResidualSums(**both)
+
+
+def _squares(r: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return sum w r r' of `r` (m, k), (m, m)."""
+    return (r * w) @ r.T

@@ -3,8 +3,9 @@
 Rows are read chunk by chunk, as often as needed: nothing of their number is kept.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
@@ -19,6 +20,11 @@ from sklearn_nnci.exceptions import InferenceUnavailable
 # Beyond this share of degrees of freedom no noise can be told from the residuals.
 EDF_EXHAUSTED = 0.95
 
+# X of some rows: a float array, in memory or on disk, or a CSR matrix or array.
+Features: TypeAlias = Any
+# What a task over rows returns.
+Result = TypeVar("Result")
+
 
 class Penalty(NamedTuple):
     """Lambda = diag(strength on all but the last `n_free` parameters, then 0)."""
@@ -28,7 +34,7 @@ class Penalty(NamedTuple):
     n_free: int
     """How many trailing parameters are unpenalised."""
 
-    def apply(self, theta):
+    def apply(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Lambda theta``."""
         penalised = self.strength * theta
         penalised[len(theta) - self.n_free :] = 0.0
@@ -49,7 +55,7 @@ class Chunk(NamedTuple):
     y: np.ndarray
     """(k, m), in units of y."""
 
-    def plain(self):
+    def plain(self) -> "Chunk":
         """Return the same with residuals that are not weighted; the factors stay."""
         return self._replace(residuals=self.residuals / np.sqrt(self.weight))
 
@@ -65,8 +71,8 @@ class Rows(NamedTuple):
     """
 
     network: Network
-    X: Any
-    """(N, d), dense, on disk, or CSR."""
+    X: Features
+    """(N, d)."""
     y: np.ndarray
     """(N, m)."""
     weight: np.ndarray
@@ -80,36 +86,39 @@ class Rows(NamedTuple):
     """Whether to show progress."""
 
     @property
-    def size(self):
+    def size(self) -> int:
         """How many rows these are."""
-        return self.X.shape[0] if self.index is None else len(self.index)
+        return int(self.X.shape[0]) if self.index is None else len(self.index)
 
-    def rescaled(self, scale):
+    def rescaled(self, scale: np.ndarray) -> "Rows":
         """Return the same rows with output k in units of ``scale[k]``."""
         return self._replace(scale=scale)
 
-    def sample(self, chosen):
+    def sample(self, chosen: np.ndarray) -> "Rows":
         """Return those rows of these."""
         return self._replace(index=chosen if self.index is None else self.index[chosen])
 
-    def gather(self):
+    def gather(self) -> "Rows":
         """Return these rows where their weights are: here they are already."""
         return self
 
-    def reduce(self, task, *args):
-        """Return ``task(rows, *args)``; see `_dask` for rows in several places."""
+    def reduce(self, task: Callable[..., Result], *args: Any) -> Result:
+        """Return ``task(rows, *args)``; see `Partitions` for rows in several places."""
         return task(self, *args)
 
-    def arrays(self, part=slice(None)):
+    def arrays(
+        self, part: slice | np.ndarray = slice(None)
+    ) -> tuple[Features, np.ndarray, np.ndarray]:
         """Return X (k, d), y (k, m) and w (k,) of some rows."""
         taken = part if self.index is None else self.index[part]
         return self.X[taken], self.y[taken], self.weight[taken]
 
-    def chunk(self, part=slice(None), *, weighted=False):
+    def chunk(self, part: slice = slice(None), *, weighted: bool = False) -> Chunk:
         """Return the `Chunk` of some rows, by default of all."""
         X, y, w = self.arrays(part)
         *activations, f = forward(self.network, X)
         loss = LOSSES[self.loss]
+        # g = sqrt(c), e = r / g, and J of g f, in units of the scale
         root_weight = np.sqrt(loss.hessian(y.T, f))
         e = loss.negative_gradient(y.T, f) / (root_weight * self.scale[:, None])
         cotangent = np.diag(1.0 / self.scale)[:, :, None] * root_weight
@@ -119,16 +128,18 @@ class Rows(NamedTuple):
         F = jacobian.Factors(tuple(activations), tuple(deltas))
         return Chunk(F, e, w, root_weight, y)
 
-    def chunks(self, *, weighted=False, doing=""):
+    def chunks(self, *, weighted: bool = False, doing: str = "") -> Iterator[Chunk]:
         """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""
         p, m = self.network.n_parameters, self.network.n_outputs
-        parts = row_slices(self.size, 8 * m * (p + 1))
+        parts: Iterable[slice] = row_slices(self.size, 8 * m * (p + 1))
         if self.verbose:
             parts = progress(list(parts), doing, self.verbose)
         for part in parts:
             yield self.chunk(part, weighted=weighted)
 
-    def blocks(self, *, weighted=False, doing=""):
+    def blocks(
+        self, *, weighted: bool = False, doing: str = ""
+    ) -> Iterator[tuple[np.ndarray, Chunk]]:
         """Yield ([J e]', chunk), the former (p + 1, m k) in a buffer used again."""
         buffer = np.empty(0)
         for chunk in self.chunks(weighted=weighted, doing=doing):
@@ -141,13 +152,13 @@ class Rows(NamedTuple):
             yield block.reshape(p + 1, m * k), chunk
 
 
-def target(y):
+def target(y: Any) -> np.ndarray:
     """Return `y` as float64 (n, m)."""
     y = check_array(y, ensure_2d=False, dtype=np.float64)
     return y.reshape(len(y), -1)
 
 
-def weights(sample_weight, X):
+def weights(sample_weight: Any, X: Features) -> np.ndarray:
     """Return `sample_weight` as float64 (n,), ones if None."""
     n = X.shape[0]
     if sample_weight is None:
@@ -167,7 +178,10 @@ def weights(sample_weight, X):
     return w
 
 
-def present(network, X, y, w, loss, train=None, verbose=False):
+def present(
+    network: Network, X: Features, y: np.ndarray, w: np.ndarray, loss: str,
+    train: np.ndarray | None = None, verbose: bool = False,
+) -> Rows:  # fmt: skip
     """Return the `Rows` that trained, less those of weight 0; `train` None: all."""
     if LOSSES[loss].counts and len(y) and y.min() < 0.0:
         raise InferenceUnavailable(

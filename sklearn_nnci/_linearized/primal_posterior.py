@@ -1,0 +1,62 @@
+"""Prediction by a root of the covariance of theta: what the primal route keeps."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.perceptron import Network
+from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.rank import outside_span, unbounded
+
+
+class PrimalPosterior(NamedTuple):
+    """The covariance of theta by its root; all that prediction needs."""
+
+    root: np.ndarray
+    """F (r, p), lower trapezoidal, scale^2 F'F the covariance."""
+    basis: np.ndarray | None
+    """Determined directions of the last columns; None: all of them."""
+    tolerance: float
+    """Relative size from which on a component outside the span is real."""
+    scale: float = 1.0
+    """Standard deviation that F is in units of."""
+
+    @triangular.overflowing()
+    def variance(self, F: jacobian.Factors) -> np.ndarray:
+        """Return scale^2 |F j|^2 of each f_k(x), (m, n).
+
+        Infinite where it is lost: outside the span of the rows, or to overflow.
+        """
+        shape = F.shape
+        Jt = jacobian.dense(F).reshape(shape[0], -1)
+        lost = outside_span(self.basis, self.tolerance, Jt)
+        v = self.scale**2 * triangular.squared_norms(self.root, Jt)
+        v[lost | ~np.isfinite(v)] = np.inf
+        return v.reshape(shape[1:])
+
+    @triangular.overflowing()
+    def covariance(self, F: jacobian.Factors) -> tuple[np.ndarray, np.ndarray]:
+        """Return the covariance of all f_k(x), (m n, m n), and which are lost.
+
+        Of these the variance is infinite, the covariance with the others nan.
+        """
+        Jt = jacobian.dense(F).reshape(F.shape[0], -1)
+        u = self.scale * triangular.times(self.root, Jt)
+        lost = outside_span(self.basis, self.tolerance, Jt)
+        return unbounded(u.T @ u, lost)
+
+    def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the covariance of theta, (p, p), and which are lost."""
+        unit = np.eye(self.root.shape[1])
+        lost = outside_span(self.basis, self.tolerance, unit)
+        return self.scale**2 * (self.root.T @ self.root), lost
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs, as plain arrays and numbers."""
+        return {"route": "primal", **self._asdict()}
+
+
+def restore(network: Network, state: dict[str, Any]) -> PrimalPosterior:
+    """Return the `PrimalPosterior` of ``state``, which needs no network."""
+    return PrimalPosterior(*(state[name] for name in PrimalPosterior._fields))
