@@ -5,69 +5,54 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
-from sklearn.utils import gen_batches
 
-from sklearn_nnci._numerics.triangular import PANEL, absorb, norm
+from sklearn_nnci._numerics.triangular import absorb, norm
 
-# Pivots of a Gram matrix above this, relatively, are certainly not zero: columns of a
-# condition below 1e5, whose normal equations are right to 1e-6 at each refinement.
-PIVOT_TOLERANCE, REFINEMENTS = 1e-10, 3
+# Pivots of a Gram matrix above this, relatively, are certainly not zero.
+PIVOT_TOLERANCE = 1e-10
 
 
-def rank_floor(R, n_rows):
+def rank_floor(R: np.ndarray, n_rows: int) -> float:
     """Return below what singular values of `R`, a rotation of `n_rows` rows, are 0."""
     return np.finfo(float).eps * max(n_rows, R.shape[1]) * norm(R)
 
 
-def null_space_is(Z, R, n_rows):
+def null_space_is(Z: np.ndarray, R: np.ndarray, n_rows: int) -> bool:
     """Return whether an upper triangle `R` (p, p) is certainly regular but for `Z`.
 
     `Z` (r, p) are directions with R Z' = 0. They are all of the null space if [R; c Z]
     has full rank; its smallest singular value is at least 1 / (sqrt(p) |T^-1|_1), T
     its triangle. A few products with vectors estimate that norm.
+
+    That spares an SVD. At p = 1201 and n = 5000 the inference of ``"auto"`` takes 0.9 s
+    instead of 1.1, that of ``"least_squares"``, which otherwise needs the vectors too,
+    1.2 s instead of 2.7.
     """
     p, T = len(R), np.array(R, order="F")
     if len(Z):
         c = linalg.norm(T, 1) / np.sqrt(p)  # of the size of columns of R
-        T = absorb(T, np.array(c * Z.T, order="C"))
+        T = absorb(T, np.array(c * Z.T, order="C"))  # T'T = R'R + c^2 Z'Z
+    # dtrcon estimates 1 / (|T|_1 |T^-1|_1)
     smallest = lapack.dtrcon(T)[0] * linalg.norm(T, 1) / np.sqrt(p)
-    return smallest > rank_floor(R, n_rows)
+    return bool(smallest > rank_floor(R, n_rows))
 
 
-def rank(R, n_rows):
-    """Return the rank of `R` (k, p), a rotation of `n_rows` rows.
-
-    Pivots of R'R choose columns B that are certainly independent, at a fraction of the
-    cost of an SVD. An SVD is left for the others less what B explains of them,
-    S -= B (B'B)^-1 B'S: normal equations, repeated, which takes their error away.
-    """
-    # R'R is symmetric, and transposed in the order that LAPACK overwrites.
-    G, order, certain = certain_pivots((R.T @ R).T)
-    if certain >= min(R.shape):
-        return min(R.shape)
-    order = order - 1
-    S, back = R[:, order[certain:]], np.argsort(order)
-    G[:, certain:] = np.eye(len(G), len(G) - certain, -certain)  # leaves B'B alone
-    for part in gen_batches(S.shape[1], PANEL):
-        for _ in range(REFINEMENTS):
-            x = (R.T @ S[:, part])[order]
-            x[certain:] = 0.0
-            x = linalg.cho_solve((G, False), x, check_finite=False)
-            S[:, part] -= R @ x[back]
-    return certain + count_above(rank_floor(R, n_rows), S)
+def rank(R: np.ndarray, n_rows: int) -> int:
+    """Return the rank of `R` (k, p), a rotation of `n_rows` rows."""
+    return count_above(rank_floor(R, n_rows), np.array(R, order="F"))
 
 
-def certain_pivots(G):
-    """Return the pivoted Cholesky factor of `G`, the order, how many are not zero.
+def certain_pivots(G: np.ndarray) -> int:
+    """Return how many pivots of a Gram matrix `G` are certainly not zero.
 
-    `G` (F order) is overwritten. The pivots that count are certainly not zero; of the
-    others G, a Gram matrix, does not say.
+    Of the others G does not say whether they are. `G` (F order) is overwritten.
     """
     tolerance = PIVOT_TOLERANCE * G.diagonal().max(initial=0.0)
-    return lapack.dpstrf(G, tol=tolerance, overwrite_a=1)[:3]
+    _, _, certain, _ = lapack.dpstrf(G, tol=tolerance, overwrite_a=1)
+    return int(certain)
 
 
-def count_above(floor, M):
+def count_above(floor: float, M: np.ndarray) -> int:
     """Return how many singular values of `M` exceed `floor`; `M` may be spoilt."""
     values = linalg.svdvals(M, overwrite_a=True, check_finite=False)
     return int(np.sum(values > floor))
@@ -84,25 +69,25 @@ class Span(NamedTuple):
     """Relative size from which on a component outside the span is real."""
 
     @property
-    def full(self):
+    def full(self) -> bool:
         """Whether every direction is determined."""
         return self.basis.shape[0] == self.basis.shape[1]
 
     @property
-    def basis_or_none(self):
+    def basis_or_none(self) -> np.ndarray | None:
         """The basis, or None where every direction is determined."""
         return None if self.full else self.basis
 
-    def restrict(self, columns):
+    def restrict(self, columns: np.ndarray) -> np.ndarray:
         """Return columns (k, t) of the determined directions, (k, r)."""
         return columns if self.full else columns @ self.basis.T
 
-    def expand(self, x):
+    def expand(self, x: np.ndarray) -> np.ndarray:
         """Return the t parameters of determined directions x (r,)."""
         return x if self.full else self.basis.T @ x
 
 
-def span_of(M, n_rows):
+def span_of(M: np.ndarray, n_rows: int) -> Span:
     """Return the row space of `M` (k, t), a rotation of `n_rows` rows.
 
     A kept direction of relative singular value c is itself known to eps / c only,
@@ -110,28 +95,34 @@ def span_of(M, n_rows):
     """
     eps = np.finfo(float).eps
     _, s, Vt = linalg.svd(M, full_matrices=False, check_finite=False)
-    floor = np.finfo(float).eps * max(n_rows, M.shape[1]) * s.max(initial=0.0)
+    floor = eps * max(n_rows, M.shape[1]) * s.max(initial=0.0)
     r = int(np.sum(s > floor))  # numpy's rule
     spread = s[0] / s[r - 1] if r else 1.0
     tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
     return Span(Vt[:r], s[:r], float(tolerance))
 
 
-def restrict_last(R, span):
+def restrict_last(R: np.ndarray, span: Span) -> int:
     """Overwrite a triangle `R` by that of R D, D = diag(I, B'), and return its size.
+
+    Plainly: ``np.linalg.qr(R @ linalg.block_diag(np.eye(head), B.T), mode="r")``.
 
     The last columns come to lie within their `span`. What that leaves of R is made 1.
     """
     r, t = span.basis.shape
     head = len(R) - t
+    # R = [R_11 R_12; 0 R_22] gives R D = [R_11 R_12 B'; 0 R_22 B']
     tail = span.restrict(R[:, head:])
     R[:, head:] = np.eye(len(R), t, -head)
     R[:head, head : head + r] = tail[:head]
+    # R_22 B' = Q T: the triangle is [R_11 R_12 B'; 0 T]
     R[head : head + r, head : head + r] = np.linalg.qr(tail[head:], mode="r")
     return head + r
 
 
-def outside_span(basis, tolerance, columns):
+def outside_span(
+    basis: np.ndarray | None, tolerance: float, columns: np.ndarray
+) -> np.ndarray:
     """Return which `columns` (p, c) leave the span of their last t rows.
 
     `basis` is that of a `Span`, or None where all directions are determined.
@@ -146,7 +137,7 @@ def outside_span(basis, tolerance, columns):
     return np.linalg.norm(rest, axis=0) > tolerance * size
 
 
-def unbounded(V, lost):
+def unbounded(V: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Overwrite a covariance where nothing bounds it, and return it with these rows.
 
     They are those `lost`, and those whose variance is no number, by overflow: then
