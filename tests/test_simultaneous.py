@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from cases import CONVERGED, sine_data
+from least_squares import at_the_optimum, data
 from scipy import stats
-from test_covariance import at_the_optimum, data
 
 from sklearn_nnci import MLPRegressorCI, Prediction
 

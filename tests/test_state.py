@@ -113,7 +113,9 @@ def test_parameters_of_training_set_afterwards_are_refused_where_they_matter(
 
 
 @pytest.mark.parametrize("kind, name, value", SET)
-def test_without_flags_they_are_the_parents(kind, name, value):
+def test_parameters_set_afterwards_act_as_in_the_parent_without_flags(
+    kind, name, value
+):
     """predict, fit, warm_start and partial_fit obey what is set, bit for bit."""
     parameters, y = FITTED[kind]
     y = COUNTS if value == "poisson" else y
@@ -132,7 +134,7 @@ def test_without_flags_they_are_the_parents(kind, name, value):
         np.testing.assert_array_equal(mine, parents)
 
 
-def test_after_a_refit_with_them_they_are_those_of_the_fit(net):
+def test_parameters_set_afterwards_hold_after_a_refit_with_them(net):
     net.set_params(alpha=1.0, solver="adam").fit(X, Y)
     fresh = MLPRegressorCI(**SMALL | {"alpha": 1.0, "solver": "adam"}).fit(X, Y)
     for one in (net, fresh):
@@ -142,7 +144,7 @@ def test_after_a_refit_with_them_they_are_those_of_the_fit(net):
     )
 
 
-def test_after_partial_fit_they_are_those_of_the_last_call():
+def test_parameters_of_training_are_those_of_the_last_partial_fit():
     net = MLPRegressorCI(**ADAM).fit(X, Y)
     net.set_params(alpha=1.0, covariance="bayesian").partial_fit(X, Y)
     assert net.fit_inference(X, Y).inference_.penalty == 1.0
@@ -161,7 +163,7 @@ def test_a_warm_start_keeps_the_link_of_the_first_fit_and_so_its_loss():
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_of_a_network_of_the_parent_its_loss_and_early_stopping_tell(solver):
+def test_loss_and_early_stopping_tell_how_a_network_of_the_parent_was_trained(solver):
     stopped = MLPRegressor(
         **ADAM | {"solver": solver, "early_stopping": True}, learning_rate_init=0.01
     ).fit(X, Y)
@@ -345,7 +347,7 @@ def test_an_interrupted_fit_leaves_nothing_of_the_last_one(place, monkeypatch):
     assert np.isfinite(ci).all()
 
 
-def test_nor_does_the_start_that_was_kept_tell_why_it_had_no_inference(monkeypatch):
+def test_an_interrupted_fit_with_restarts_says_that_it_did_not_finish(monkeypatch):
     """Further starts are fitted without, which is not why there is none."""
     values = iter([2.0, 3.0, 1.0])
     monkeypatch.setattr(restarts, "objective", lambda *args: next(values))
@@ -391,7 +393,7 @@ def test_a_fit_that_fails_before_it_trains_leaves_what_is_known_of_the_training(
     np.testing.assert_array_equal(net.predict(X, return_ci=True)[1], expected)
 
 
-def test_one_that_fails_midway_leaves_what_it_trained_with(net, monkeypatch):
+def test_a_fit_that_fails_midway_leaves_what_it_trained_with(net, monkeypatch):
     class Lost(Exception):
         pass
 
@@ -431,7 +433,7 @@ def test_where_a_worker_dies_the_first_start_is_kept_with_its_inference(monkeypa
         net.start_objectives_  # noqa: B018
 
 
-def test_nor_does_a_start_that_fails_cost_the_intervals(monkeypatch):
+def test_a_start_that_fails_does_not_cost_the_intervals(monkeypatch):
     """Some starts of a learning rate that is nearly too large end in nan."""
 
     def diverge(*args):
@@ -460,7 +462,7 @@ def test_a_start_whose_objective_is_not_a_number_is_not_the_best(monkeypatch):
     [("n_restarts", True), ("n_restarts", False), ("n_restarts", np.True_),
      ("n_restarts", 1.0), ("n_jobs", 0), ("n_jobs", True), ("n_jobs", 2.0)],
 )  # fmt: skip
-def test_what_is_no_number_of_starts_or_jobs_is_refused_before_training(
+def test_numbers_of_starts_and_jobs_are_checked_before_training(
     name, value, net, monkeypatch
 ):
     fresh = MLPRegressorCI(**SMALL | {"n_restarts": 1, name: value})

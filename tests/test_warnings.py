@@ -58,7 +58,7 @@ PROVOKED = {
 
 
 @pytest.mark.parametrize("kind", PROVOKED, ids=lambda kind: kind.__name__)
-def test_provoked(kind):
+def test_each_warning_comes_once_with_advice_from_what_provokes_it(kind):
     X, y = sine_data(n=60)
     net, caught = fit_warns(X, y, **PROVOKED[kind])
     mine = [w for w in caught if w.category is kind]
@@ -84,7 +84,7 @@ def check_of(net, name):
         ("relative offset", PROVOKED[exceptions.NotAtMinimumWarning]),
     ],
 )
-def test_told_by_diagnostics_alone(name, parameters):
+def test_checks_that_do_not_warn_are_told_by_diagnostics(name, parameters):
     X, y = sine_data(n=60)
     net, caught = fit_warns(X, y, **parameters)
     check = check_of(net, name)
@@ -95,7 +95,7 @@ def test_told_by_diagnostics_alone(name, parameters):
     assert check_of(healthy, name).verdict == "ok"
 
 
-def test_evidence_at_the_end_of_its_range():
+def test_evidence_at_the_end_of_its_range_is_told():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 2))
     linear = dict(hidden_layer_sizes=(), alpha=0.1, **CONVERGED)
@@ -250,7 +250,7 @@ def test_a_known_noise_measures_the_offset_where_residuals_cannot():
     np.testing.assert_allclose(widened**2, 1 + net.inference_.relative_offset**2)
 
 
-def test_covariance_outside_the_span_warns_too():
+def test_covariance_of_queries_outside_the_span_warns():
     net, X, y = dead_unit()
     net.set_params(covariance="bayesian").fit_inference(X, y)
     caught = inference_warnings(lambda: net.predict([[0.0], [50.0]], return_cov=True))
@@ -353,7 +353,7 @@ def test_warnings_are_of_the_line_of_the_user():
     assert lines_of(call) == {of[-1]}
 
 
-def test_and_so_they_are_through_pipelines_searches_and_scalers():
+def test_warnings_through_pipelines_searches_and_scalers_are_of_the_line_of_the_user():
     X, y = sine_data(n=60)
     net = MLPRegressorCI(**PROVOKED[exceptions.NotAtMinimumWarning])
     pipe = make_pipeline(StandardScaler(), net)
@@ -371,7 +371,7 @@ def test_and_so_they_are_through_pipelines_searches_and_scalers():
     assert {file for file, _ in lines_of(call)} == {__file__}
 
 
-def test_whether_or_not_the_package_lies_behind_a_link(tmp_path):
+def test_warnings_are_of_the_line_of_the_user_where_the_package_is_a_link(tmp_path):
     """Frames know the path by which a module was imported."""
     os.symlink(Path(sklearn_nnci.__file__).parent, tmp_path / "sklearn_nnci")
     script = tmp_path / "script.py"

@@ -203,3 +203,23 @@ def test_bands_take_the_step_at_its_full_doubt():
     ratio = band / np.sqrt(np.diag(joint))
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-10)
     assert (band > np.diff(found.conf_int())[:, 0]).all()
+
+
+def test_auto_widens_a_given_noise_for_what_training_left_undone():
+    """se^2 (1 + RO^2), of the mean but not of the observation; and auto says why."""
+    X, y = sine_data(n=100)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(3,), activation="tanh", random_state=0, noise="loo"
+    ).fit(X, y)
+    report = net.inference_
+    assert (report.method, report.noise) == ("bayesian", "loo")
+    assert report.relative_offset > 0.3
+    assert "not left to the rule" in report.reason
+    plain = MLPRegressorCI.from_estimator(net, X, y, covariance="bayesian", noise="loo")
+    auto, named = net.get_prediction(X), plain.get_prediction(X)
+    widening = 1 + report.relative_offset**2
+    np.testing.assert_allclose(auto.se_mean**2, named.se_mean**2 * widening, rtol=1e-10)
+    np.testing.assert_allclose(
+        auto.se_obs, np.maximum(named.se_obs, auto.se_mean), rtol=1e-10
+    )
+    assert plain.inference_.reason == ""

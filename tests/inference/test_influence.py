@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from cases import CONVERGED, sine_data
+from least_squares import LINEAR, at_the_optimum, data
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.outliers_influence import OLSInfluence
-from test_covariance import LINEAR, at_the_optimum, data
 
 from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
 from sklearn_nnci.metrics import loo_scorer

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from cases import CONVERGED, dense_inverse, sine_data
+from least_squares import at_the_optimum, data, identity_network
 from sklearn.neural_network import MLPRegressor
-from test_covariance import at_the_optimum, data, identity_network
 
 from sklearn_nnci import MLPRegressorCI, exceptions
 

@@ -78,7 +78,7 @@ def test_constant_does_not_leak_where_the_gram_matrix_is_singular():
     assert moved.noise == pytest.approx(found.noise, rel=1e-6)
 
 
-def test_boundaries_are_told():
+def test_a_maximum_at_either_end_of_the_range_is_told():
     rng = np.random.default_rng(0)
     few = rng.normal(size=(200, 2))
     curve = few @ [1.0, 2.0]

@@ -4,42 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from cases import CONVERGED, dense_inverse, sine_data
+from cases import CONVERGED, Case, dense_inverse, rows_with, sine_data
+from least_squares import at_the_optimum, data, identity_network
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPRegressorCI
-
-LINEAR = dict(hidden_layer_sizes=(), alpha=0.0, **CONVERGED)
-
-
-def data(n=50, d=3, m=1, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    y = X @ rng.normal(size=(d, m)) + 2.0 + rng.normal(size=(n, m))
-    return X, y[:, 0] if m == 1 else y, rng
-
-
-def at_the_optimum(X, y, w=None, **parameters):
-    """A network without hidden layer whose weights are those of least squares."""
-    network = MLPRegressor(**LINEAR).fit(X, y)
-    design = np.column_stack([np.ones(len(X)), X])
-    root = np.sqrt(np.ones(len(X)) if w is None else w)[:, None]
-    beta = np.linalg.lstsq(root * design, root * y.reshape(len(X), -1), rcond=None)[0]
-    network.coefs_, network.intercepts_ = [beta[1:]], [beta[0]]
-    return MLPRegressorCI.from_estimator(network, X, y, w, **parameters)
-
-
-def identity_network(X, y, beta, rng):
-    """A network of identity units whose function is that of `beta`."""
-    network = MLPRegressor(
-        hidden_layer_sizes=(4,), activation="identity", alpha=0.0, **CONVERGED
-    ).fit(X, y)
-    W, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
-    W += np.outer(beta[1:] - (W @ v)[:, 0], v) / (v * v).sum()
-    b = rng.normal(size=4)
-    network.coefs_ = [W, v]
-    network.intercepts_ = [b, np.array([beta[0] - b @ v[:, 0]])]
-    return network
 
 
 def assert_equals_statsmodels(model, result, Xq):
@@ -192,14 +161,20 @@ def dense_reference(model, X, Y, Xq, covariance, noise):
     return np.sqrt(v), np.sqrt(v + np.diag(Sigma)), dof
 
 
+# Least squares of more parameters than rows has no residual degrees of freedom.
+DENSE = [
+    (size, m, covariance)
+    for size, m in [("primal", 1), ("primal", 2), ("dual", 3)]
+    for covariance in ("least_squares", "bayesian", "frequentist")
+    if (size, covariance) != ("dual", "least_squares")
+]
+
+
 @pytest.mark.parametrize("noise", ["residual", "loo"])
-@pytest.mark.parametrize("covariance", ["least_squares", "bayesian", "frequentist"])
-@pytest.mark.parametrize("size, m", [("primal", 1), ("primal", 2), ("dual", 3)])
+@pytest.mark.parametrize("size, m, covariance", DENSE)
 def test_equals_the_dense_formulas(size, m, covariance, noise):
     hidden, n, d, alpha = NETWORKS[size].values()
     X, Y = sine_data(n=n, d=d, m=m, noise=0.3)
-    if size == "dual" and covariance == "least_squares":
-        return  # no residual degrees of freedom: see test_warnings
     model = MLPRegressorCI(
         hidden_layer_sizes=hidden, activation="tanh", alpha=alpha, solver="lbfgs",
         max_iter=400, random_state=0, covariance=covariance, noise=noise,
@@ -219,8 +194,6 @@ def test_bayesian_variance_is_the_linearised_laplace_posterior():
     s^2 J (J'J + alpha I)^-1 J', which laplace-torch's FullLaplace gives with
     sigma_noise = s and prior_precision = alpha / s^2.
     """
-    from cases import Case, rows_with
-
     from sklearn_nnci._linearized import dual, primal
     from sklearn_nnci._linearized.sandwich import meat_of
     from sklearn_nnci._linearized.training_rows import Penalty

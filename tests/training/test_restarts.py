@@ -111,7 +111,7 @@ def test_restarts_of_early_stopped_networks_recover_the_rows_of_the_winner():
     assert winners != {0}
 
 
-def test_polished_restarts():
+def test_restarts_are_polished_and_the_lowest_is_kept():
     X, y = sine_data(n=100, noise=0.3)
     net = MLPRegressorCI(
         solver="lbfgs", n_restarts=3, polish=True, random_state=0, **SMALL
@@ -124,7 +124,7 @@ def test_polished_restarts():
     "name, value", [("polish", "yes"), ("n_restarts", -1), ("n_restarts", 1.5),
                     ("n_jobs", "all")],
 )  # fmt: skip
-def test_bad_parameters(name, value):
+def test_bad_parameters_are_refused_by_name(name, value):
     X, y = sine_data(n=20)
     with pytest.raises(ValueError, match=name):
         MLPRegressorCI(**{name: value}).fit(X, y)
