@@ -8,9 +8,9 @@ partition, and counts how often these hold.
     python examples/cluster.py
 
 starts a cluster of two processes on this machine. For another, replace the last lines
-by ``Client("tcp://address-of-the-scheduler:8786")``; nothing else changes. Expect a
-warning: two epochs of adam end short of the minimum. Confidence intervals are widened
-for it; prediction intervals, mostly noise, hardly notice.
+by ``Client("tcp://address-of-the-scheduler:8786")``; nothing else changes. Two epochs
+of adam end short of the minimum: confidence intervals contain what is left to do, which
+is most of their width; prediction intervals, mostly noise, hardly notice.
 """
 
 import dask
@@ -69,7 +69,7 @@ def main(n_rows=200_000, n_test=50_000, partition=10_000, n_epochs=2):
     )  # fmt: skip
     train(network, X, y, n_epochs)
 
-    # All partitions, each where it lies: two passes, of which only sums come back.
+    # All partitions, each where it lies: three passes, of which only sums come back.
     network.fit_inference(X, y)
     found = network.inference_
     print(
