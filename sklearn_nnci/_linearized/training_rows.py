@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.losses import LOSSES
-from sklearn_nnci._network.perceptron import Network, forward, sensitivities
+from sklearn_nnci._network.perceptron import Network, forward
 from sklearn_nnci._numerics.chunks import row_slices
 from sklearn_nnci._numerics.progress import progress
 from sklearn_nnci.exceptions import InferenceUnavailable
@@ -116,7 +116,8 @@ class Rows(NamedTuple):
     def chunk(self, part: slice = slice(None), *, weighted: bool = False) -> Chunk:
         """Return the `Chunk` of some rows, by default of all."""
         X, y, w = self.arrays(part)
-        *activations, f = forward(self.network, X)
+        activations = forward(self.network, X)
+        f = activations[-1]
         loss = LOSSES[self.loss]
         # g = sqrt(c), e = r / g, and J of g f, in units of the scale
         root_weight = np.sqrt(loss.hessian(y.T, f))
@@ -124,8 +125,7 @@ class Rows(NamedTuple):
         cotangent = np.diag(1.0 / self.scale)[:, :, None] * root_weight
         if weighted and (w != 1.0).any():
             cotangent, e = cotangent * np.sqrt(w), e * np.sqrt(w)
-        deltas = sensitivities(self.network, [*activations, f], cotangent)
-        F = jacobian.Factors(tuple(activations), tuple(deltas))
+        F = jacobian.factors_at(self.network, activations, cotangent)
         return Chunk(F, e, w, root_weight, y)
 
     def chunks(self, *, weighted: bool = False, doing: str = "") -> Iterator[Chunk]:

@@ -200,7 +200,7 @@ def test_rows_held_out_of_training_cannot_be_told_among_partitions():
 
 
 @pytest.mark.parametrize(
-    "covariance, passes", [("bayesian", 2), ("frequentist", 2), ("HC3", 3),
+    "covariance, passes", [("bayesian", 2), ("frequentist", 3), ("HC3", 3),
                            ("evidence", 2), ("auto", 3)],
 )  # fmt: skip
 def test_every_pass_reads_every_partition_once(covariance, passes):
