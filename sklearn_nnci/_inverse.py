@@ -4,8 +4,9 @@ Bounds pass through a monotone g one at a time, swapped where it decreases; stan
 deviations only where g is a line.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -25,23 +26,25 @@ class Inverse(NamedTuple):
     slopes: np.ndarray
     """a per output, shaped as a row of y; nan where g is not a line."""
 
-    def of(self, u):
+    def of(self, u: np.ndarray) -> np.ndarray:
         """Return g(u), shaped as y was at fit."""
         y = self.transformer.inverse_transform(u.reshape(len(u), -1))
         return np.asarray(y).reshape(len(u), *self.slopes.shape)
 
-    def covariance(self, covariance, shape):
+    def covariance(
+        self, covariance: Callable[[], np.ndarray], shape: tuple[int, ...]
+    ) -> np.ndarray:
         """Return a_k a_l cov(u_k, u_l), from the callable `covariance` of u."""
         a = np.broadcast_to(self.slopes, shape)
         return np.multiply.outer(a, a) * covariance().reshape(shape * 2)
 
-    def residuals(self, y, u, e):
+    def residuals(self, y: np.ndarray, u: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return y - g(u - e), shaped as e; what is not finite stays."""
         finite = np.isfinite(e)
         g = self.of(u - np.where(finite, e, 0.0).reshape(u.shape))
         return np.where(finite, y.reshape(e.shape) - g.reshape(e.shape), e)
 
-    def through(self, u, interval):
+    def through(self, u: np.ndarray, interval: np.ndarray) -> np.ndarray:
         """Return g of each bound of intervals about u, in ascending order."""
         rows, levels = u.reshape(len(u), -1), interval.shape[u.ndim + 1 :]
         bounds = interval.reshape(*rows.shape, 2, -1)
@@ -54,13 +57,15 @@ class Inverse(NamedTuple):
         ordered = np.sort(np.moveaxis(np.array(sides), (0, 1), (2, 3)), axis=2)
         return ordered.reshape(len(u), *self.slopes.shape, 2, *levels)
 
-    def _bound(self, bound, u, sign, end):
+    def _bound(
+        self, bound: np.ndarray, u: np.ndarray, sign: np.ndarray, end: float
+    ) -> np.ndarray:
         """Return g(bound), (n, m); infinite where g has no value or `bound` none."""
         finite = np.isfinite(bound)
         out = self.transformer.inverse_transform(np.where(finite, bound, u))
         return np.where(finite & ~np.isnan(out), out, sign * end * np.inf)
 
-    def _directions(self, u, bounds):
+    def _directions(self, u: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         """Return 1 or -1 per output, where g rises or falls over the bounds."""
         values = np.concatenate([u[:, :, None], *np.moveaxis(bounds, 3, 0)], axis=2)
         values = np.where(np.isfinite(values), values, u[:, :, None])
@@ -76,17 +81,19 @@ class Inverse(NamedTuple):
             signs.append(-1.0 if (step < 0.0).any() else 1.0)
         return np.array(signs)
 
-    def _sections(self, lowest, middle, highest):
+    def _sections(
+        self, lowest: np.ndarray, middle: np.ndarray, highest: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
         """Yield u, g(u) along each output, and whether the others stay, at `middle`."""
         for k in range(len(middle)):
             along = np.tile(middle, (GRID, 1))
             along[:, k] = np.linspace(lowest[k], highest[k], GRID)
             g = np.asarray(self.transformer.inverse_transform(along))
             others = np.delete(g, k, axis=1)
-            alone = np.allclose(others, others[:1], equal_nan=True)
+            alone = bool(np.allclose(others, others[:1], equal_nan=True))
             yield along[:, k], g[:, k], alone
 
-    def _refuse(self, what):
+    def _refuse(self, what: str) -> NoReturn:
         raise ValueError(
             f"The inverse of transformer_={self.transformer!r} {what}, so bounds "
             "cannot pass it. Try a transformer that acts on each output alone, and "
@@ -94,7 +101,7 @@ class Inverse(NamedTuple):
         )
 
 
-def slopes_of(transformer, y):
+def slopes_of(transformer: Any, y: np.ndarray) -> np.ndarray:
     """Return the slope a of g per output, shaped as a row of y; nan if no line."""
     ends = np.stack([y.min(axis=0), y.max(axis=0)]).reshape(2, -1)
     try:
@@ -109,12 +116,12 @@ def slopes_of(transformer, y):
         return np.full(y.shape[1:], np.nan)
 
 
-def _slope(u, g, alone):
+def _slope(u: np.ndarray, g: np.ndarray, alone: bool) -> float:
     """Return the slope of g(u), nan where g is not a line or moves other outputs."""
     off = np.abs(g - np.interp(u, u[[0, -1]], g[[0, -1]])).max()
     near = STRAIGHT * np.ptp(g) + ROUNDING * np.abs(g).max()
     slope = (g[-1] - g[0]) / (u[-1] - u[0])
-    return slope if alone and off <= near else np.nan
+    return float(slope) if alone and off <= near else np.nan
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,10 +131,13 @@ class TransformedPrediction(Prediction):
     The callable `through` takes ``inner.mean`` and an interval about it.
     """
 
-    inner: object = field(default=None, repr=False)
-    through: object = field(default=None, repr=False)
+    inner: Any = field(default=None, repr=False)
+    through: Any = field(default=None, repr=False)
 
-    def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
+    def conf_int(
+        self, confidence_level: Any = 0.95, *, obs: bool = False,
+        simultaneous: str | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Return the interval in units of y; see `Prediction.conf_int`."""
         interval = self.inner.conf_int(
             confidence_level, obs=obs, simultaneous=simultaneous

@@ -1,65 +1,16 @@
-"""From moments and a confidence level to an interval.
-
-Critical values, with r = rank J, k intervals in the call, t and F of dof degrees:
-
-    pointwise    t(1 - alpha/2)
-    bonferroni   t(1 - alpha/(2k))
-    scheffe      sqrt(r F(level; r, dof))             Working & Hotelling; Scheffe
-    sup-t        level quantile of max_i |z_i| / chi, z ~ N(0, correlation of f),
-                 chi^2 ~ chi^2_dof / dof shared       Montiel Olea & Plagborg-Moller
-
-Under a log link (Poisson) the interval is exp of that of log mu:
-mu exp(-+ c se_mean / mu).
-"""
+"""The record `Prediction`: moments, intervals and a table."""
 
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from sklearn_nnci import _critical as critical
+from sklearn_nnci._critical import check_levels, check_simultaneous
 from sklearn_nnci._inference.report import html_table, numbers, text_table
 
-# Draws of sup-t, by a generator of fixed seed: two calls agree. At 10^4 draws the
-# level of the interval is known to 0.2 %.
-DRAWS, SEED = 10_000, 0
-MOST_SUP_T = 5000
 # Predictions that are printed, the level of their intervals, what is left out.
 SHOWN, LEVEL, BESIDE = 5, 0.95, ("leverage", "extrapolates")
-
-
-def check_levels(confidence_level):
-    """Return `confidence_level` as an array of floats in the open (0, 1)."""
-    try:
-        levels = np.asarray(confidence_level)
-    except ValueError:  # a ragged sequence
-        levels = np.array(None)
-    numeric = levels.dtype.kind in "iuf" or (
-        levels.dtype.kind == "O" and all(isinstance(v, Real) for v in levels.flat)
-    )
-    if numeric and levels.size:
-        levels = levels.astype(float)
-        if np.all((levels > 0.0) & (levels < 1.0)):
-            return levels
-    percent = [v for v in levels.flat if numeric and 2.0 < v < 100.0]
-    hint = f" Did you mean {percent[0] / 100:g}, not {percent[0]:g}?" if percent else ""
-    raise ValueError(
-        "confidence_level must be a number, or a non-empty sequence of numbers, in the "
-        f"open interval (0, 1), such as 0.95. Got {confidence_level!r}.{hint}"
-    )
-
-
-SIMULTANEOUS = ("bonferroni", "scheffe", "sup-t")
-
-
-def check_simultaneous(simultaneous):
-    """Refuse what is neither None nor one of `SIMULTANEOUS`."""
-    if not (simultaneous is None or str(simultaneous) in SIMULTANEOUS):
-        raise ValueError(
-            "simultaneous must be None, 'bonferroni', 'scheffe' or 'sup-t', got "
-            f"{simultaneous!r}."
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +65,18 @@ class Prediction:
     se_mean: np.ndarray
     se_obs: np.ndarray
     dof: float | np.ndarray
-    index: object = field(default=None, repr=False)
+    index: Any = field(default=None, repr=False)
     rank: int | None = field(default=None, repr=False)
-    covariance: object = field(default=None, repr=False)
-    joint: object = field(default=None, repr=False)
+    covariance: Any = field(default=None, repr=False)
+    joint: Any = field(default=None, repr=False)
     log_link: bool = False
     leverage: np.ndarray | None = field(default=None, repr=False)
     extrapolates: np.ndarray | None = field(default=None, repr=False)
 
-    def conf_int(self, confidence_level=0.95, *, obs=False, simultaneous=None):
+    def conf_int(
+        self, confidence_level: Any = 0.95, *, obs: bool = False,
+        simultaneous: str | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Return the interval of the mean, or of a new observation.
 
         Parameters
@@ -177,72 +131,26 @@ class Prediction:
         ]
         return np.stack(bounds, axis=mean.ndim)
 
-    def _critical(self, levels, dof, obs, simultaneous):
+    def _critical(
+        self, levels: np.ndarray, dof: np.ndarray, obs: bool, simultaneous: str | None
+    ) -> np.ndarray:
         """Return the factors of the standard errors, for each output and level."""
         check_simultaneous(simultaneous)
         if simultaneous is None:
-            return stats.t.isf((1.0 - levels) / 2.0, dof)
+            return critical.pointwise(levels, dof)
         if simultaneous == "bonferroni":
-            return stats.t.isf((1.0 - levels) / 2.0 / max(np.size(self.mean), 1), dof)
+            return critical.pointwise(levels, dof, max(np.size(self.mean), 1))
         if obs:
             raise ValueError(
                 f"simultaneous={simultaneous!r} is for the mean: new observations have "
                 "noise of their own. Try simultaneous='bonferroni'."
             )
-        return (self._scheffe if simultaneous == "scheffe" else self._sup_t)(
-            levels, dof
-        )
+        if simultaneous == "scheffe":
+            return critical.scheffe(levels, dof, self.rank)
+        cov = self.joint or self.covariance
+        return critical.sup_t(levels, dof, cov, np.asarray(self.se_mean))
 
-    def _scheffe(self, levels, dof):
-        if self.rank is None:
-            raise ValueError(
-                "simultaneous='scheffe' needs covariance='least_squares' or "
-                "'frequentist', whose intervals are those of a linear smoother. Try "
-                "simultaneous='sup-t'."
-            )
-        r = self.rank
-        exact = stats.f.isf(1.0 - levels, r, np.where(np.isinf(dof), 1.0, dof))
-        known = stats.chi2.isf(1.0 - levels, r) / r
-        return np.sqrt(r * np.where(np.isinf(dof), known, exact))
-
-    def _sup_t(self, levels, dof):
-        """Return quantiles of the largest studentised deviation, by simulation.
-
-        In units of `se_mean`, those of `joint` being sigma: c sigma / se_mean.
-        """
-        if self.covariance is None:
-            raise ValueError(
-                "simultaneous='sup-t' needs the joint covariance of the rows. Try "
-                "get_prediction(X).conf_int(simultaneous='sup-t')."
-            )
-        if np.size(self.mean) > MOST_SUP_T:
-            raise ValueError(
-                f"simultaneous='sup-t' takes up to {MOST_SUP_T} intervals at a time, "
-                f"got {np.size(self.mean)}. Try fewer rows, or 'bonferroni'."
-            )
-        cov = (self.joint or self.covariance)().reshape(np.size(self.mean), -1)
-        se = np.sqrt(np.diag(cov))
-        seen = np.isfinite(se) & (se > 0.0)
-        if not seen.any():
-            return stats.t.isf((1.0 - levels) / 2.0, dof)
-        values, V = np.linalg.eigh(
-            cov[np.ix_(seen, seen)] / np.outer(se[seen], se[seen])
-        )
-        root = V * np.sqrt(np.maximum(values, 0.0))
-        rng = np.random.default_rng(SEED)
-        largest = np.abs(root @ rng.standard_normal((len(root), DRAWS))).max(axis=0)
-        # One noise variance for all: with several outputs, the least certain one.
-        shared = np.min(dof)
-        if np.isfinite(shared):
-            largest = largest / np.sqrt(rng.chisquare(shared, DRAWS) / shared)
-        c = np.quantile(largest, levels) * np.ones_like(dof * levels)
-        if self.joint is None:
-            return c
-        ratio = np.ones_like(se)
-        np.divide(se, np.ravel(self.se_mean), out=ratio, where=seen)
-        return c * ratio.reshape(np.shape(self.mean))[(...,) + (None,) * levels.ndim]
-
-    def to_frame(self, confidence_level=0.95) -> Any:
+    def to_frame(self, confidence_level: float = 0.95) -> Any:
         """Return everything as a table, with statsmodels' column names.
 
         Parameters
@@ -289,7 +197,7 @@ class Prediction:
         }
         return pd.concat(outputs, axis=1)
 
-    def _columns(self, level):
+    def _columns(self, level: Any) -> dict[str, Any]:
         """Return the columns of `to_frame`, each shaped as `mean`."""
         ci = self.conf_int(level)
         none = np.full_like(ci, np.nan)
@@ -302,37 +210,37 @@ class Prediction:
             "obs_ci_lower": pi[..., 0],
             "obs_ci_upper": pi[..., 1],
         }
-        if self.leverage is not None:
+        if self.leverage is not None and self.extrapolates is not None:
             flagged = np.reshape(self.extrapolates, (-1,) + (1,) * (ci.ndim - 2))
             columns["leverage"] = self.leverage
             columns["extrapolates"] = np.broadcast_to(flagged, np.shape(self.mean))
         return columns
 
-    def __str__(self):
+    def __str__(self) -> str:
         cells = self._first_rows()
         short = {name: cells[name] for name in cells if name not in BESIDE}
         return self._title() + "\n" + text_table(short)
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         cells = self._first_rows()
         table = html_table(cells, zip(*cells.values(), strict=True))
         return f"<p>{self._title()}</p>{table}"
 
-    def _title(self):
+    def _title(self) -> str:
         n, flagged = len(self.mean), self.extrapolates
         far = 0 if flagged is None else np.sum(flagged)
         beyond = f" (of which {far} extrapolate)" if far else ""
         first = f", the first {self._shown()}" if self._shown() < n else ""
         return f"Prediction of {n} rows{beyond}{first}, with {LEVEL:.0%} intervals"
 
-    def _shown(self):
+    def _shown(self) -> int:
         """Return how many rows are printed."""
         n, outputs = len(self.mean), int(np.prod(np.shape(self.mean)[1:]))
         return min(max(SHOWN // outputs, 1), n)
 
-    def _first_rows(self):
+    def _first_rows(self) -> dict[str, list[str]]:
         """Return the first rows of the table as strings, named by row and output."""
         try:
             columns = self._columns(LEVEL)
