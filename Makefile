@@ -44,34 +44,34 @@ types: .venv/installed  ## static types
 check: lint types test  ## what continuous integration runs
 
 coverage: .venv/installed  ## simulate the coverage of the intervals (an hour)
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/coverage/coverage.py
 
 study: .venv/installed  ## coverage point by point, polished networks and rivals (two hours)
 	$(BIN)/pip install --quiet mapie laplace-torch
-	$(BIN)/python benchmarks/study.py --jobs 2
-	$(BIN)/python benchmarks/study.py --jobs 2 --rivals
+	$(BIN)/python benchmarks/coverage/study.py --jobs 2
+	$(BIN)/python benchmarks/coverage/study.py --jobs 2 --rivals
 
 benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
 
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
-	$(BIN)/python benchmarks/jacobian.py
+	$(BIN)/python benchmarks/speed/jacobian.py
 
 limits: .venv/installed  ## speed beside the machine's, the parent's and other libraries'
 	$(BIN)/pip install --quiet laplace-torch mapie jax
-	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/speed/limits.py
 
 memory: .venv/installed  ## memory that inference adds
-	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/speed/memory.py
 
 scaling: .venv/installed  ## time and memory against rows and parameters, and a picture
-	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/speed/scaling.py
 
 cluster: .venv/installed  ## train, infer and predict on a cluster of two processes (the example)
 	$(BIN)/python examples/cluster.py
 
 workers: .venv/installed  ## what a cluster costs, and whether it agrees with one machine (minutes)
-	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/speed/cluster.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,7 @@ r is an average. Bands that hold for all x at once (sup-t) take r = 1: where b c
 zero, what may be wrong with the step is all there is.
 
 With several outputs all of this is per output, 1 - h is I - H_ii. Measured on 540
-kinds of fit in `benchmarks/auto_rule.py`.
+kinds of fit in `benchmarks/coverage/auto_rule.py`.
 """
 
 from typing import NamedTuple

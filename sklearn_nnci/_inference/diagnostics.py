@@ -1,8 +1,8 @@
 """When not to believe an interval: the checks, each with its threshold's source.
 
 Three of them speak at fit under the rule ``"auto"``, those that by measurement
-(`benchmarks/auto_rule.py`) find fits to be mended; what the others find is told by
-`MLPRegressorCI.diagnostics` only.
+(`benchmarks/coverage/auto_rule.py`) find fits to be mended; what the others find is
+told by `MLPRegressorCI.diagnostics` only.
 """
 
 from collections.abc import Callable

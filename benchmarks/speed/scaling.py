@@ -7,8 +7,8 @@ of least squares lines in logarithms.
 - n from 10^4 to 5 10^5 rows at p = 661, the primal route;
 - p from 1.5 10^3 to 10^5 at 1000 rows, the dual route.
 
-`python benchmarks/scaling.py` takes some ten minutes and writes results/scaling.md and
-doc/scaling.png.
+`python benchmarks/speed/scaling.py` takes some ten minutes and writes
+results/scaling.md and doc/scaling.png.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from memory import measured
 from timing import Figure, main
 
 matplotlib.use("agg")
-PICTURE = Path(__file__).parents[1] / "doc" / "scaling.png"
+PICTURE = Path(__file__).parents[2] / "doc" / "scaling.png"
 QUERIES = 1000
 ROWS = 10_000, 30_000, 100_000, 250_000, 500_000
 UNITS = 29, 50, 90, 165, 305  # in each of two layers
@@ -33,7 +33,7 @@ TEXT = """\
 # Growth with the data and the network
 
 Exponents of CPU time and peak memory, least squares lines in logarithms, and every
-point; `benchmarks/scaling.py` says how they are measured.
+point; `benchmarks/speed/scaling.py` says how they are measured.
 
 ![Time and memory against rows and parameters, log-log](../../doc/scaling.png)
 

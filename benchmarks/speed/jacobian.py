@@ -7,7 +7,7 @@ method's checks of its input, of which the others have none, are shown beside it
 methods take turns, so that a busy machine slows all alike. Errors refer to the formula
 row by row in long double, which the complex step, without a chain rule, confirms.
 
-`python benchmarks/jacobian.py` takes a few minutes and writes results/jacobian.md.
+`python benchmarks/speed/jacobian.py` takes minutes and writes results/jacobian.md.
 numdifftools, and R with numDeriv, take part if installed.
 """
 

@@ -13,8 +13,8 @@ columns, up to 30 of them. A row alone may well be beyond all others in some col
 what is measured is the share of calls that raise ExtrapolationWarning. Networks on 100
 rows, some of which interpolate them, are shown but held to no bar.
 
-    python benchmarks/extrapolation.py
-    python benchmarks/extrapolation.py --replicates 3 --output look
+    python benchmarks/coverage/extrapolation.py
+    python benchmarks/coverage/extrapolation.py --replicates 3 --output look
 
 writes extrapolation.md and extrapolation.csv into ``benchmarks/results``, or
 ``--output``.
@@ -35,7 +35,7 @@ import sklearn_nnci
 from sklearn_nnci.exceptions import ExtrapolationWarning
 
 SEED, N_ROWS, CALLS, CAP, ENOUGH = 90125, 100, 20, 0.99, 300
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 TIMES = (1.05, 1.25, 1.5, 2.0, 3.0)
 FAR = [
     (data, n, h)
@@ -143,8 +143,9 @@ def tables(records):
 def markdown(records, seed):
     """Return the tables as text."""
     text = (
-        "# Extrapolation\n\nWritten by `benchmarks/extrapolation.py`; its head says "
-        f"what is measured. {N_ROWS} rows a call; the bar of calls that warn is for "
+        "# Extrapolation\n\n"
+        "Written by `benchmarks/coverage/extrapolation.py`; its head says what is "
+        f"measured. {N_ROWS} rows a call; the bar of calls that warn is for "
         f"{ENOUGH} training rows and more.\n\n"
         f"sklearn_nnci {sklearn_nnci.__version__}, seed {seed}\n"
     )

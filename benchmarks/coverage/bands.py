@@ -12,8 +12,8 @@ together. Two things follow from it, and are measured on scikit-learn's default 
   in the interval of `return_cov`, and of close pairs: neighbours among 500 points in
   one input, in more the nearest of them.
 
-    python benchmarks/bands.py                            # 200 data sets a cell
-    python benchmarks/bands.py --replicates 10 --output look
+    python benchmarks/coverage/bands.py                          # 200 data sets a cell
+    python benchmarks/coverage/bands.py --replicates 10 --output look
 
 writes bands.md and bands.csv into ``benchmarks/results``, or ``--output``.
 """
@@ -34,7 +34,7 @@ import sklearn_nnci
 from sklearn_nnci.exceptions import InferenceWarning
 
 SEED, PAIRS = 4711, 500
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 NOISE = 0.1
 CELLS = [("sine", 200), ("linear", 200), ("sin(pi x1) x2", 200),
          ("Friedman #1, d=5", 300)]  # fmt: skip
@@ -107,9 +107,10 @@ def markdown(table, seed, noise):
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     bars = "; ".join(f"{key} {low:g} to {high:g}" for key, (low, high) in BARS.items())
     return (
-        "# Bands and contrasts\n\nWritten by `benchmarks/bands.py`; its head says what "
-        f"is measured. Nominal {LEVEL}; default network. Bars, two standard errors "
-        f"allowed: {bars}. Noise: {noise:g} standard deviations of the true mean.\n\n"
+        "# Bands and contrasts\n\nWritten by `benchmarks/coverage/bands.py`; its head "
+        f"says what is measured. Nominal {LEVEL}; default network. Bars, two standard "
+        f"errors allowed: {bars}. Noise: {noise:g} standard deviations of the true "
+        f"mean.\n\n"
         f"sklearn_nnci {sklearn_nnci.__version__}, seed {seed}\n\n{text}"
     )
 

@@ -14,9 +14,9 @@ initial weights and standardises X and y by its training sample. Measured are
   the true mean and, in expectation, of a new observation. Units: s.d. of y;
 - processor time of a fit over that of scikit-learn's own, single start and unpolished.
 
-    python benchmarks/study.py --jobs 2                # the cells
-    python benchmarks/study.py --jobs 2 --rivals       # pip install mapie laplace-torch
-    python benchmarks/study.py --cells sinc --replicates 20 --output look
+    python benchmarks/coverage/study.py --jobs 2           # the cells
+    python benchmarks/coverage/study.py --jobs 2 --rivals  # with mapie, laplace-torch
+    python benchmarks/coverage/study.py --cells sinc --replicates 20 --output look
 
 Rows are kept in study.csv of the output folder, where a row that is run again replaces
 the old one; study.md is written from it.

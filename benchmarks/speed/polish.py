@@ -5,7 +5,7 @@ units of the confidence ellipsoid. Bars for the method chosen by default: RO <= 
 to 50 parameters and <= 0.05 up to 200, within 5 times the time of training by
 scikit-learn's lbfgs (max_iter=5000, default tol).
 
-`python benchmarks/polish.py` takes some ten minutes and writes results/polish.md.
+`python benchmarks/speed/polish.py` takes some ten minutes and writes results/polish.md.
 """
 
 import os
@@ -27,7 +27,7 @@ from sklearn_nnci._linearized.training_rows import Penalty, Rows
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._training.polish import METHODS, MOST_PARAMETERS, polish
 
-RESULTS = Path(__file__).parent / "results" / "polish.md"
+RESULTS = Path(__file__).parents[1] / "results" / "polish.md"
 STARTS = 5
 HEAD = """\
 # Polishing

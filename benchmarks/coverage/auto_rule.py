@@ -13,9 +13,9 @@ are paired. Per fit, of 100 points inside the data:
   bounds clipped to 10 s.d. of y: geometric means in the tables, ratios of them paired;
 - the InferenceWarnings of the fit, and of predicting these points.
 
-    python benchmarks/auto_rule.py                       # two seeds, and the tables
-    python benchmarks/auto_rule.py --every 10 --output look.csv           # a quick look
-    python benchmarks/auto_rule.py --compare before.csv look.csv          # no fits
+    python benchmarks/coverage/auto_rule.py             # two seeds, and the tables
+    python benchmarks/coverage/auto_rule.py --every 10 --output look.csv   # a look
+    python benchmarks/coverage/auto_rule.py --compare before.csv look.csv  # no fits
 
 The first writes auto_rule.csv into ``benchmarks/results`` and the tables into
 auto_rule.md there, beside the rule before, auto_rule_before.csv, if that exists; what
@@ -26,7 +26,7 @@ The rule before is that of another checkout, measured by this script: weights ar
 (the tables are refused if they are not), only intervals differ.
 
     git worktree add ../before 86c3f9b
-    PYTHONPATH=../before python benchmarks/auto_rule.py \\
+    PYTHONPATH=../before python benchmarks/coverage/auto_rule.py \\
         --output benchmarks/results/auto_rule_before.csv
 """
 
@@ -45,7 +45,7 @@ from sklearn_nnci import MLPRegressorCI
 from sklearn_nnci.exceptions import InferenceWarning
 
 METHODS, SEEDS = ("auto", "evidence"), (1, 2)
-RESULTS, MARK = Path(__file__).parent / "results", "<!-- tables -->\n"
+RESULTS, MARK = Path(__file__).parents[1] / "results", "<!-- tables -->\n"
 PAGE, AFTER, BEFORE = (
     RESULTS / f"auto_rule{end}" for end in (".md", ".csv", "_before.csv")
 )

@@ -11,7 +11,7 @@
 
 and, where they are installed, other libraries: see `libraries.py`.
 
-`python benchmarks/limits.py` takes some ten minutes and writes results/limits.md.
+`python benchmarks/speed/limits.py` takes some ten minutes and writes results/limits.md.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ TEXT = """\
 # Limits of speed
 
 One thread, CPU time. Median over the turns of the ratio within a turn, in which the
-methods compared follow each other; `benchmarks/limits.py` says what is measured.
+methods compared follow each other; `benchmarks/speed/limits.py` says what is measured.
 
 {}
 

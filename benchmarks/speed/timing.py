@@ -42,7 +42,7 @@ warnings.simplefilter("ignore", InferenceWarning)
 # The C library keeps freed memory up to the size of the largest block freed so far, and
 # the time of allocations depends on it: as in a process that has seen large arrays.
 np.empty(31 * 2**17)  # freed at once, 31 MiB
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 # Inputs and hidden units of tanh networks with one output, by their parameters.
 NETWORKS = {121: (10, (10,)), 1201: (10, (100,)), 3651: (20, (50, 50))}
 SHORTEST = 0.02  # seconds; what is faster is timed in batches

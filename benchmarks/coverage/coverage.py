@@ -23,9 +23,9 @@ Replicate k has the same random stream in every cell, whichever are run and by h
 many workers: cells of equal data differ by their parameters alone. ``--seed`` draws
 data and weights that no choice has seen.
 
-    python benchmarks/coverage.py                                # everything
-    python benchmarks/coverage.py --bars --seed 1                # cells with bars
-    python benchmarks/coverage.py --cells sinc --replicates 40   # a quick look
+    python benchmarks/coverage/coverage.py                               # everything
+    python benchmarks/coverage/coverage.py --bars --seed 1               # with bars
+    python benchmarks/coverage/coverage.py --cells sinc --replicates 40  # a quick look
 
 write coverage.md and coverage.csv into ``benchmarks/results``, or ``--output``. Rows
 are kept in coverage.csv, where a cell that is run again replaces its old row.
@@ -53,7 +53,7 @@ import sklearn_nnci
 from sklearn_nnci.exceptions import InferenceWarning
 
 SEED = 20250
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def friedman(rng, n, *, d, sd=1.0):
@@ -262,8 +262,9 @@ def markdown(rows):
     about = ", ".join(f"{name} {value}" for name, value in versions().items())
     about += ", seed " + ", ".join(sorted({str(row["seed"]) for row in rows}))
     return (
-        "# Coverage of the intervals\n\nWritten by `benchmarks/coverage.py`; its head "
-        f"says what is measured. Nominal {LEVEL}; {N_TEST} test points per replicate; "
+        "# Coverage of the intervals\n\n"
+        "Written by `benchmarks/coverage/coverage.py`; its head says what is measured. "
+        f"Nominal {LEVEL}; {N_TEST} test points per replicate; "
         "median widths in standard deviations of y; unbounded: share of prediction "
         "intervals inside the data; warnings: number per fit; quiet: share of fits "
         f"without.\n\n{about}\n\n{table}"

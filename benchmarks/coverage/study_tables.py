@@ -44,12 +44,12 @@ THIRDS = {"data": "{data}", "covariance": "{variant}"} | {
 }  # fmt: skip
 ABOUT = """# Coverage study
 
-Written by `benchmarks/study.py`, whose head defines the columns; what follows from them
-is in `doc/coverage.md`. Nominal 0.95; widths and scores in standard deviations of y.
-Starts agree: share of the five starts within 1 % of the lowest objective. Time: of a
-fit, as a multiple of scikit-learn's. The sd over x has a Monte Carlo error of 0.015
-at R = 200. Spread: `between_start_std`, added in quadrature; near spread: the same over
-the starts that are hard to tell from the best.
+Written by `benchmarks/coverage/study.py`, whose head defines the columns; what follows
+from them is in `doc/coverage.md`. Nominal 0.95; widths and scores in standard
+deviations of y. Starts agree: share of the five starts within 1 % of the lowest
+objective. Time: of a fit, as a multiple of scikit-learn's. The sd over x has a
+Monte Carlo error of 0.015 at R = 200. Spread: `between_start_std`, added in
+quadrature; near spread: the same over the starts that are hard to tell from the best.
 """
 
 

@@ -6,8 +6,8 @@ is what `from_estimator` and `predict(return_ci=True)` added, the fitted inferen
 included. Unused heap is given back before: nothing hides in what training left free.
 X lies in a file, mapped into memory, and all of its pages are resident in the base.
 
-`python benchmarks/memory.py` takes some minutes and writes results/memory.md. Linux
-only: it reads /proc.
+`python benchmarks/speed/memory.py` takes some minutes and writes results/memory.md.
+Linux only: it reads /proc.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ TEXT = """\
 
 What inference and prediction with intervals add, at their peak, to a process that has
 trained scikit-learn's network and predicted with it. Fresh processes, one thread, CPU
-time; `benchmarks/memory.py` says how it is measured.
+time; `benchmarks/speed/memory.py` says how it is measured.
 
 {}
 

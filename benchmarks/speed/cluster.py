@@ -5,8 +5,8 @@ partition, so that the times contain drawing them, and no reading. Bars: the res
 the cluster equal those of one machine, on the same rows in a file, to 1e-10; no worker
 ever takes more than 500 MB; a worker that is killed costs time and nothing else.
 
-    python benchmarks/cluster.py                  # some minutes
-    python benchmarks/cluster.py --rows 200_000   # a quick look, other --output
+    python benchmarks/speed/cluster.py                  # some minutes
+    python benchmarks/speed/cluster.py --rows 200_000   # a quick look, other --output
 
 write cluster.md and cluster.csv into ``benchmarks/results``, or ``--output``.
 """
@@ -34,7 +34,7 @@ from dask.distributed import Client, LocalCluster
 
 from sklearn_nnci import MLPRegressorCI
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 ROWS, PARTITION, WORKERS, FEATURES = 4_000_000, 100_000, 2, 10
 SIZES = (2_000, 10_000, 50_000, 250_000)
 AGREEMENT, MEGABYTES = 1e-10, 500
@@ -218,7 +218,7 @@ A cluster of {workers} processes of one thread each, on a machine of {cores} cor
 a load average of {load:.1f} before it began: where that is not near 0, seconds are more
 than need be; core-seconds, of the processor, are less affected. tanh networks of
 {features} inputs and one hidden layer, `covariance="auto"`: three passes over the rows,
-which are drawn anew in each. `python benchmarks/cluster.py` writes this file.
+which are drawn anew in each. `python benchmarks/speed/cluster.py` writes this file.
 
 | run | p | rows | rows of a partition | workers | seconds | rows per second, worker and pass | core-seconds | rows per core-second and pass |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
