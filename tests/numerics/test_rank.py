@@ -8,8 +8,23 @@ from sklearn_nnci._numerics.rank import (
     count_above,
     null_space_is,
     outside_span,
+    rank,
     rank_floor,
 )
+
+
+@pytest.mark.parametrize("values", [
+    [3.0, 1.0, 0.1], [3.0, 1.0, 0.0], [1.0, 1e-9, 1e-12], [1.0, 1e-13, 0.0, 0.0],
+    [0.0, 0.0], [1.0, 1e-7, 1e-7, 1e-15, 1e-16],
+])  # fmt: skip
+@pytest.mark.parametrize("k", [5, 9])
+def test_rank_is_that_of_an_svd(values, k):
+    rng = np.random.default_rng(3)
+    p = len(values)
+    U, V = (np.linalg.qr(rng.normal(size=(size, p)))[0] for size in (max(k, p), p))
+    R = (U * values) @ V.T
+    found = rank(R, np.empty((0, p)), 10)
+    assert found == np.linalg.matrix_rank(R, tol=1e-14)
 
 
 @pytest.mark.parametrize("p", [8, 40, 100])

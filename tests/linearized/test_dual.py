@@ -68,7 +68,14 @@ def test_columns_come_in_any_order_but_all_of_them():
 # --------------------------------------------------------------------------- condition
 
 
-@pytest.mark.parametrize("seed", range(200))
+# Of these the penalty is so small that it cancels: the route is refused.
+CANCELLING = {
+    13, 26, 31, 35, 44, 50, 70, 71, 73, 79, 82, 88, 92, 107, 108, 110, 126, 162, 165,
+    168, 170, 189, 196, 197,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", sorted(set(range(200)) - CANCELLING))
 def test_condition_number_is_a_bound(seed):
     """Of [J; Lambda^1/2] in the free directions that J has, and not a wild one."""
     rng = np.random.default_rng(seed)
@@ -85,8 +92,7 @@ def test_condition_number_is_a_bound(seed):
         10.0 ** rng.uniform(-8, 0), network.n_intercepts if seed % 4 else m
     )
     sums = dual.reduce(rows)
-    if sums.cancels(penalty):
-        return
+    assert not sums.cancels(penalty)
     p, free = J.shape[1], penalty.n_free
     _, s, Vt = linalg.svd(J[:, p - free :])
     seen = Vt[: int(np.sum(s > np.finfo(float).eps * max(len(J), free) * s[0]))]
