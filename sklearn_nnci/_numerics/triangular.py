@@ -60,7 +60,8 @@ def triangle_of(M: np.ndarray) -> np.ndarray:
     Plainly: ``np.linalg.qr(M, mode="r")``.
     """
     n_columns = M.shape[1]
-    R = lapack.dgeqrf(M, lwork=QR_BLOCK * n_columns, overwrite_a=1)[0][:n_columns]
+    M = lapack.dgeqrf(M, lwork=QR_BLOCK * n_columns, overwrite_a=1)[0]
+    R = first_rows(M, min(len(M), n_columns))
     for part in gen_batches(n_columns, PANEL):  # R <- np.triu(R): reflections lie below
         R[part.stop :, part] = 0.0
         R[part, part] = np.triu(R[part, part])
