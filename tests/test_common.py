@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import sklearn
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
@@ -18,8 +19,16 @@ ESTIMATORS = [
 ]
 
 
+def failing(estimator):
+    """What fails for TransformedTargetRegressor(MLPRegressor()) of scikit-learn too."""
+    old = sklearn.__version__.startswith("1.7.0")
+    if not (old and isinstance(estimator, TransformedTargetRegressorCI)):
+        return {}
+    return {"check_supervised_y_2d": "the parent does not warn of a column y"}
+
+
 @pytest.mark.filterwarnings("default")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=failing)
 def test_check_estimator(estimator, check):
     check(estimator)
 

@@ -3,7 +3,7 @@
 The evidence judges the network at the optimum of its linearised model, a step away
 from the weights that predict. With b = J step, e the residuals at those weights,
 h_i the leverages and s^2 the noise of the evidence, h*_i the leverages under the
-penalty that the network agrees with (`_evidence`), means over the training rows,
+penalty that the network agrees with (`evidence`), means over the training rows,
 
     se_mean(x)^2 = v(x) + b(x)^2 + r m + d,        se_obs(x)^2 = s^2 + se_mean(x)^2,
     m = mean b_i^2,

@@ -155,7 +155,7 @@ def covariance(
     """Return the covariance of the means, (n, m, n, m), consistent with se_mean.
 
     Infinite on the diagonal, nan beside it, where not bounded. Bands that hold
-    `everywhere` at once need more; see `_auto`.
+    `everywhere` at once need more; see `auto`.
     """
     m, n = network.n_outputs, X.shape[0]
     V, lost = np.full((m * n, m * n), np.nan), np.ones(m * n, dtype=bool)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, optimize
+from scipy.linalg import lapack
 
 from sklearn_nnci import exceptions
 from sklearn_nnci._linearized.training_rows import Penalty
@@ -148,9 +149,11 @@ def _stuck(network: Network) -> str:
 def _stacked(R: np.ndarray, size: float) -> np.ndarray:
     """Return the triangle of [R; size I, 0]."""
     p = len(R) - 1
-    below = np.zeros((p + 1, p))  # transposed
+    below = np.zeros((p, p + 1), order="F")
     np.fill_diagonal(below, size)
-    return triangular.absorb(R.copy(order="F"), below, triangular=True)
+    # As `triangular.absorb`, but that R stays, and blocks are of p columns.
+    block = min(triangular.QR_BLOCK, p)
+    return lapack.dtpqrt(p, block, R, below, overwrite_b=1)[0]
 
 
 def _damped(

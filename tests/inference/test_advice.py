@@ -153,7 +153,7 @@ def test_overfitted_networks_cover_again(cure):
     X, y = sine_data(n=60, noise=0.3)
     X_new, mean = sine_data(n=400, noise=0.0, seed=1)
     net = MLPRegressorCI(hidden_layer_sizes=(12,), activation="tanh", **CONVERGED)
-    assert set(told(net, X, y)) == {exceptions.OverfittedWarning}
+    assert exceptions.OverfittedWarning in told(net, X, y)
     error = np.mean((net.predict(X_new) - mean) ** 2)
     assert exceptions.OverfittedWarning not in told(net.set_params(**cure), X, y)
     assert np.mean((net.predict(X_new) - mean) ** 2) < 0.5 * error

@@ -109,7 +109,7 @@ def test_condition_number_is_a_bound(seed):
 def smoother_and_covariance(J, Jq, penalty):
     """(J A^-1 j, j'A^-1 j) of queries, Jq' = M'x: x of least norm is M A^-1 Jq'."""
     M = np.vstack([J, np.diag(np.sqrt(penalty.apply(np.ones(J.shape[1]))))])
-    x = np.linalg.lstsq(M.T, Jq.T)[0]
+    x = np.linalg.lstsq(M.T, Jq.T, rcond=None)[0]
     return x[: len(J)], x.T @ x
 
 
