@@ -47,8 +47,10 @@ def data(case, loss="squared_error"):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("case", SMOOTH, ids=str)
-def test_gradient_vanishes(case, loss):
+def test_gradient_vanishes(case, loss, monkeypatch):
     X, y, w = data(case, loss)
+    # Which minimum it goes to, and in how many steps, depends on rounding.
+    monkeypatch.setitem(polishing.MAX_ITERATIONS, "levenberg-marquardt", 5000)
     # Under a large penalty some of many units die: the Hessian becomes singular, and
     # whether rounding or the number of steps ends it depends on the machine.
     strength = 0.01 if case.network.n_parameters > case.n_samples else 1.0
