@@ -77,9 +77,9 @@ class Dual(NamedTuple):
         return reduce(rows)
 
     def cancels(self, penalty: Penalty) -> bool:
-        """Return whether `penalty` is too small for this route."""
+        """Return whether `penalty` is too small for this route, or no single number."""
         size = np.trace(self.reduced) / len(self.reduced)
-        return bool(penalty.strength <= SMALLEST_PENALTY * size)
+        return not penalty.uniform or penalty.least <= SMALLEST_PENALTY * size
 
     def gram(self, n_free: int) -> np.ndarray:
         """Return the Gram matrix over all but the last `n_free` parameters, anew."""

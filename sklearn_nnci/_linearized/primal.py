@@ -107,7 +107,7 @@ class Primal(NamedTuple):
 
     def penalise(self, penalty: Penalty) -> Information:
         """Return the factored information of these rows under `penalty`."""
-        negligible = np.sqrt(penalty.strength) <= rank_floor(self.J, self.n_rows)
+        negligible = np.sqrt(penalty.least) <= rank_floor(self.J, self.n_rows)
         no_direction = np.empty((0, self.J.shape[1]))
         if negligible and not self._null_space_is(no_direction):
             factored = self._pseudo_inverse()

@@ -147,8 +147,8 @@ def reduce_within_memory(rows: TrainingRows) -> Reduction:
 def reduce_primal(sums: Reduction, penalty: Penalty) -> Reduction:
     """Return the primal reduction in place of a dual that cannot serve `penalty`."""
     n_rows, p = len(sums.reduced), sums.network.n_parameters
-    columns = p if penalty.strength > 0.0 else n_rows
-    what = f"p = {p} parameters under a penalty of {penalty.strength:.2g}"
+    columns = p if penalty.least > 0.0 else n_rows
+    what = f"p = {p} parameters under a penalty of {penalty.least:.2g}"
     _allow(3.0 * 8 * columns * p, what)
     return _finite(primal.reduce(sums.rows))
 

@@ -29,16 +29,27 @@ Result = TypeVar("Result")
 class Penalty(NamedTuple):
     """Lambda = diag(strength on all but the last `n_free` parameters, then 0)."""
 
-    strength: float
-    """lambda, in the units of ``1/2 sum w e^2 + lambda/2 ||.||^2``."""
+    strength: Any
+    """lambda, in the units of ``1/2 sum w e^2 + lambda/2 ||.||^2``: a number, or one
+    for each of these parameters, which only the primal route serves."""
     n_free: int
     """How many trailing parameters are unpenalised."""
 
     def apply(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Lambda theta``."""
-        penalised = self.strength * theta
-        penalised[len(theta) - self.n_free :] = 0.0
+        kept, penalised = len(theta) - self.n_free, np.zeros(len(theta))
+        penalised[:kept] = self.strength * theta[:kept]
         return penalised
+
+    @property
+    def least(self) -> float:
+        """The least lambda."""
+        return float(np.min(self.strength))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether lambda is one number."""
+        return np.ndim(self.strength) == 0
 
 
 class Chunk(NamedTuple):

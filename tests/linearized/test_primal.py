@@ -3,14 +3,14 @@
 import mpmath
 import numpy as np
 import pytest
-from cases import Case, rows_with
+from cases import Case, dense_inverse, packed, rows_with
 
-from sklearn_nnci._linearized import primal
+from sklearn_nnci._linearized import dual, primal
 from sklearn_nnci._linearized.sandwich import meat_of
 from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import Network, null_directions
+from sklearn_nnci._network.perceptron import Network, forward, null_directions
 from sklearn_nnci._numerics.rank import null_space_is
 
 # --------------------------------------------------------------- 60-digit arithmetic
@@ -148,3 +148,26 @@ def test_null_space_is_certified_only_where_it_is_known(activation, kind, known)
     assert null_space_is(Z, sums.J[:p], sums.n_rows) == known
     if activation == "relu":
         assert not null_space_is(Z[1:], sums.J[:p], sums.n_rows)
+
+
+@pytest.mark.parametrize("case", [Case("tanh", (4,)), Case("relu", (4, 3), 2)], ids=str)
+def test_a_penalty_of_its_own_for_each_parameter(case):
+    """Groups of weights may shrink differently; the dual leaves that to this route."""
+    rng, m, network = case.rng, case.n_outputs, case.network
+    rows = rows_with(network, case.X, rng.normal(size=(m, 40)), rng.uniform(1, 3, 40))
+    p, n_free = network.n_parameters, network.n_intercepts
+    penalty = Penalty(10.0 ** rng.uniform(-2, 1, p - n_free), n_free)
+    assert dual.reduce(rows).cancels(penalty)
+    information = primal.reduce(rows).penalise(penalty)
+    Lambda = np.concatenate([penalty.strength, np.zeros(n_free)])
+    np.testing.assert_array_equal(penalty.apply(np.ones(p)), Lambda)
+    J = jacobian.dense(jacobian.factors(network, case.X)).transpose(2, 1, 0)
+    inverse = dense_inverse(J, rows.weight, Lambda)
+    expected = np.einsum("nkp,pq,nlq->nkl", J, inverse, J)
+    H = np.concatenate([H for _, H in information.rowwise()])
+    np.testing.assert_allclose(H, expected, rtol=1e-8, atol=1e-12)
+    e = rows.y - forward(network, case.X)[-1].T
+    g = np.einsum("n,nkp,nk->p", rows.weight, J, e) - Lambda * packed(network)
+    np.testing.assert_allclose(
+        J @ information.step(), J @ (inverse @ g), rtol=1e-8, atol=1e-10
+    )
