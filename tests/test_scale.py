@@ -49,11 +49,16 @@ def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monke
     few, many = (on_disk(tmp_path, n) for n in (2_000, 60_000))
 
     def peak(data):
-        return traced(
-            lambda: MLPRegressorCI.from_estimator(trained, *data, covariance=covariance)
+        """The least of three: what else allocates meanwhile only adds to it."""
+        return min(
+            traced(
+                lambda: MLPRegressorCI.from_estimator(
+                    trained, *data, covariance=covariance
+                )
+            )
+            for _ in range(3)
         )
 
-    peak(few)  # what is made once
     # A flag of one byte per row is all that may come and go.
     assert peak(many) <= 1.1 * peak(few) + 60_000
 
