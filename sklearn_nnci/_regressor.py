@@ -264,30 +264,31 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         check_numbers(self.noise, n_restarts=self.n_restarts, n_jobs=self.n_jobs)
         self._forget()
         self._without_inference("The last call of fit did not finish.")
-        failure = self._train(X, y, sample_weight)
+        failure, data = self._train(X, y, sample_weight)
         if failure:
             return self._failed(failure)
         if self.covariance is None:
             self._without_inference("covariance=None skipped the inference at fit.")
             return self
         try:
-            self._infer(self._problem(*self._data(X, y), sample_weight))
+            self._infer(self._problem(*data, sample_weight))
         except FAILURES as error:
             return self._failed(error)
         return self
 
     def _train(self, X, y, sample_weight):
-        """Train as the parent does, and beyond if asked; return what prevented that."""
+        """Train as the parent does, and beyond; return what failed, and the data."""
         with restarts.convergence_deferred(self.polish) as told:
             self._train_once(X, y, sample_weight)
             try:
+                data = self._data(X, y)
                 if self.polish:
-                    told["reached"] = self._polish(X, y, sample_weight)
+                    told["reached"] = self._polish(*data, sample_weight)
                 if self.n_restarts:
-                    self._start_again(X, y, sample_weight)
+                    self._start_again(X, y, sample_weight, data)
             except FAILURES as error:
-                return error
-        return None
+                return error, None
+        return None, data
 
     def _train_once(self, X, y, sample_weight):
         """Train as the parent does, and remember how, even if that fails midway."""
@@ -305,7 +306,6 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
 
     def _polish(self, X, y, sample_weight):
         """Move the weights to the minimum nearby; return whether that was reached."""
-        X, y = self._data(X, y)
         found = self._problem(X, y, sample_weight)
         if polish.refused(found.rows):
             return False
@@ -324,12 +324,12 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         self.__dict__.pop("_optimizer", None)
         return record.reason == "gradient vanished"
 
-    def _start_again(self, X, y, sample_weight):
+    def _start_again(self, X, y, sample_weight, data):
         """Train from further starts; keep the lowest penalised objective."""
         others = restarts.other_starts(self, self.n_restarts, X, y, sample_weight)
         if not others:
             return
-        X, y = self._data(X, y)
+        X, y = data
         networks = [self._network()] + [
             self._network(fitted["coefs_"], fitted["intercepts_"]) for fitted in others
         ]
