@@ -59,8 +59,9 @@ def test_memory_does_not_grow_with_the_rows(trained, tmp_path, covariance, monke
             for _ in range(3)
         )
 
-    # A flag of one byte per row is all that may come and go.
-    assert peak(many) <= 1.1 * peak(few) + 60_000
+    # Flags of one byte per row are all that may come and go, 60_000 each; one number
+    # per row would be 480_000.
+    assert peak(many) <= 1.1 * peak(few) + 120_000
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
