@@ -616,8 +616,11 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
     def _remember(self, y=None, held_out=None):
         """Keep what inference needs to know of the training that just ended."""
         link = getattr(self, "out_activation_", "identity")
-        seen = remembered.remember(self.get_params(deep=False), link, y, held_out)
+        seen = remembered.remember(self._parameters(), link, y, held_out)
         self._trained = seen._asdict()
+
+    def _parameters(self):
+        return {name: getattr(self, name) for name in remembered.TRAINING}
 
     def _training(self):
         """Return what is known of the training; of the parent's, what can be told."""
@@ -625,13 +628,12 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             return Remembered(**self._trained)
         link = getattr(self, "out_activation_", "identity")
         best = getattr(self, "best_validation_score_", None)
-        return remembered.deduce(self.get_params(deep=False), link, best)
+        return remembered.deduce(self._parameters(), link, best)
 
     def _checked_training(self):
         """Return the same, if parameters still say so."""
-        seen = self._training()
-        remembered.check(seen, self.get_params(deep=False))
-        return seen
+        remembered.check(self._training(), self._parameters())
+        return self._training()
 
     def _forget(self):
         for name in ("_polished", "_starts", "_split_score"):
@@ -640,7 +642,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
     def _network(self, coefs=None, intercepts=None):
         """Return the fitted weights, or those given, if they fit together."""
         seen = self._training()
-        remembered.check(seen, self.get_params(deep=False), ("activation",))
+        remembered.check(seen, self._parameters(), ("activation",))
         return perceptron.checked_network(
             self.coefs_ if coefs is None else coefs,
             self.intercepts_ if intercepts is None else intercepts,
@@ -677,13 +679,12 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         """Return the `Problem` of validated X and y (n, m)."""
         seen, network = self._checked_training(), self._network()
         reached = getattr(self, "best_validation_score_", None)
-        candidates = None
-        if isinstance(self.random_state, Integral) and not self.warm_start:
-            seed, fraction = self.random_state, self.validation_fraction
-            if seen.stopped_early and seen.held_out is None:
-                candidates = early_stopping.split_by_seed(
-                    seed, network.n_parameters, fraction, len(y)
-                )
+        candidates, seed = None, self.random_state
+        known = isinstance(seed, Integral) and not self.warm_start
+        if known and seen.stopped_early and seen.held_out is None:
+            candidates = early_stopping.split_by_seed(
+                seed, network.n_parameters, self.validation_fraction, len(y)
+            )
         return problem(
             seen, network, X, y, sample_weight,
             best_score=getattr(self, "_split_score", reached),
