@@ -397,8 +397,8 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         ----------
         X : {array-like, sparse matrix, dask array} of shape (n_samples, n_features)
             The rows that the network was trained on, after `partial_fit` for example
-            those of all calls. With ``early_stopping=True`` and an integer
-            `random_state`, the data given to `fit`: the rows it held out are recovered.
+            those of all calls. With ``early_stopping=True``, the data given to `fit`:
+            the rows it held out are recovered.
             They are read in chunks, and may lie on disk (`numpy.memmap`). The
             partitions of a dask array are reduced where they lie.
         y : {array-like, dask array} of shape (n_samples,) or (n_samples, n_outputs)
@@ -603,8 +603,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             If inference failed at fit.
         """
         state, network = self._with_inference()
-        now = {name: getattr(self, name) for name in OWN_PARAMETERS}
-        queries.warn_stale(state["asked"], now)
+        queries.warn_stale(state["asked"], self._parameters(OWN_PARAMETERS))
         with np.errstate(over="ignore", invalid="ignore"):
             y = super().predict(X)  # checks X, which has but to be converted
         rows = check_array(
@@ -619,8 +618,8 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         seen = remembered.remember(self._parameters(), link, y, held_out)
         self._trained = seen._asdict()
 
-    def _parameters(self):
-        return {name: getattr(self, name) for name in remembered.TRAINING}
+    def _parameters(self, names=remembered.TRAINING):
+        return {name: getattr(self, name) for name in names}
 
     def _training(self):
         """Return what is known of the training; of the parent's, what can be told."""
@@ -708,8 +707,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         found = diagnostics.found(
             inference, problem.rows, self.covariance, self.solver, polished
         )
-        asked = {name: getattr(self, name) for name in OWN_PARAMETERS}
-        network = problem.rows.network
+        asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
         self._inference = standard_errors.to_state(inference, network, found, asked)
         for check in found.raised:
             warn(check.advice, getattr(exceptions, check.warning))

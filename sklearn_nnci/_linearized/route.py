@@ -115,10 +115,7 @@ class LinearizedFit(NamedTuple):
 
     def relative_offset(self, s2: float) -> float:
         """Return sqrt(g'A^+ g / edf) / s; 0 where s is 0, nan where it is not known."""
-        if not np.isfinite(s2):
-            return np.nan
-        squared = self.decrement / self.edf.sum()
-        return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
+        return _offset(self.decrement, self.edf.sum(), s2)
 
     def without_factor(self) -> "LinearizedFit":
         """Return the same without the information, to have its memory back."""
@@ -207,8 +204,14 @@ def relative_offset(sums: Reduction, penalty: Penalty) -> float:
     if edf > EDF_EXHAUSTED * rows:
         return np.nan
     s2 = np.trace(sums.totals.rss) / (rows - edf)
-    squared = information.decrement(information.step()) / edf
-    return float(np.sqrt(squared / s2)) if s2 > 0.0 else 0.0
+    return _offset(information.decrement(information.step()), edf, s2)
+
+
+def _offset(decrement: float, edf: float, s2: float) -> float:
+    """Return sqrt(decrement / edf) / s; 0 where s is 0, nan where it is not known."""
+    if not np.isfinite(s2):
+        return np.nan
+    return float(np.sqrt(decrement / edf / s2)) if s2 > 0.0 else 0.0
 
 
 class EvidenceFit(NamedTuple):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# ResidualSums are known to some 1e-12: closer to 1 they are 1.
+# Leverages are known to some 1e-12: closer to 1 they are 1.
 LEVERAGE_IS_ONE = 1e-10
 # Leverage that leave-one-out noise is allowed to see: uncapped, it explodes.
 LEVERAGE_CAP = 0.9
