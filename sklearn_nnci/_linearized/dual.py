@@ -25,7 +25,7 @@ from sklearn_nnci._linearized.sandwich import Meat, Robust
 from sklearn_nnci._linearized.totals import ResidualSums, Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import Network, pack, unpack
+from sklearn_nnci._network.perceptron import Network, unpack
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.chunks import BUFFER_BYTES
 from sklearn_nnci._numerics.progress import progress
@@ -110,8 +110,8 @@ class Dual(NamedTuple):
 
     def _parameters(self) -> Iterator[np.ndarray]:
         """Yield the weighted Jacobian by its columns, some at a time, (N, k)."""
-        for a, d in zip(*self.factors, strict=True):
-            a = np.vstack([a, np.ones_like(a[:1])])  # an intercept weights a constant
+        for a, d, c in zip(*self.factors, strict=True):
+            a = np.vstack([a, np.full_like(a[:1], c)])  # intercepts weight a constant
             a, d = a.T[None, :, :, None], d.transpose(1, 2, 0)[:, :, None, :]
             most = max(1, BUFFER_BYTES // (16 * d.size))  # two parts live at a time
             for units in gen_batches(a.shape[2], most):
@@ -124,7 +124,7 @@ class Dual(NamedTuple):
 
     def target(self, n_free: int) -> np.ndarray:
         """Return t = e + J_a theta_a, (N,)."""
-        theta = pack(self.network.coefs, self.network.intercepts)
+        theta = self.network.parameters.copy()
         theta[len(theta) - n_free :] = 0.0
         linear = jacobian.jvp(self.factors, unpack(theta, self.network))
         return self.residuals + linear.ravel()
@@ -241,7 +241,7 @@ class DualInformation(NamedTuple):
         beta = beta.reshape(self.sums.chunk.residuals.shape)
         # theta_a = J_a'beta / lambda, less where it is now
         step = jacobian.vjp(self.sums.factors, beta)
-        step = step / self.penalty.strength - pack(network.coefs, network.intercepts)
+        step = step / self.penalty.strength - network.parameters
         # (B'V^-1 B)^-1 B'V^-1 t = T^-1 Q'z, since C^-1 B = Q T
         free = self.span.expand(linalg.solve_triangular(self.T, trend))
         step[len(step) - n_free :] = free

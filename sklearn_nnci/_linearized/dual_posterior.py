@@ -213,7 +213,11 @@ def restore(network: Network, state: dict[str, Any]) -> DualPosterior:
     meat = Meat(*(state[name] for name in Meat._fields))
     X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
-    # The cotangent e_k sqrt(w_i) g_ik / scale_k is diagonal in the outputs.
-    cotangent = np.eye(len(state["cotangent"]))[:, :, None] * state["cotangent"]
+    # The cotangent e_k sqrt(w_i) g_ik / scale_k is diagonal in the outputs; kept are
+    # the last sensitivities, which are the same in the coordinates of the network.
+    diagonal = state["cotangent"]
+    if network.coordinates is not None:
+        diagonal = diagonal / network.coordinates.outputs[:, None]
+    cotangent = np.eye(len(diagonal))[:, :, None] * diagonal
     F = jacobian.factors(network, X, cotangent)
     return DualPosterior(X, F, kriging, penalty, meat)

@@ -22,7 +22,7 @@ from sklearn_nnci._linearized.sandwich import Meat, Robust
 from sklearn_nnci._linearized.totals import FirstPass, ResidualSums, Totals, Triangle
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import Network, null_directions, pack, unpack
+from sklearn_nnci._network.perceptron import Network, null_directions, unpack
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.rank import (
     Span,
@@ -101,7 +101,7 @@ class Primal(NamedTuple):
         these, t = e + J_a theta_a. Rotating rows changes none of their products.
         """
         J, e = self.J, self.residuals
-        theta = pack(self.network.coefs, self.network.intercepts)[:-n_free]
+        theta = self.network.parameters[:-n_free]
         Ja = J[:, :-n_free]
         return Ja @ Ja.T, J[:, -n_free:], e + Ja @ theta
 
@@ -215,8 +215,7 @@ class PrimalInformation(NamedTuple):
 
     def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
-        network, J = self.sums.network, self.sums.J
-        theta = pack(network.coefs, network.intercepts)
+        J, theta = self.sums.J, self.sums.network.parameters
         g = J.T @ self.sums.residuals - self.penalty.apply(theta)
         return self.root.T @ (self.root @ g)
 

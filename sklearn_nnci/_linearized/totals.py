@@ -69,7 +69,7 @@ class Totals(NamedTuple):
         y, e, w = chunk.y, chunk.residuals, chunk.weight
         n = w.sum()
         mean = y[0] + w @ (y - y[0]) / n if n > 0.0 else np.zeros(y.shape[1])
-        edges = Edges.of(chunk.factors.activations[0], w)
+        edges = Edges.of(chunk.columns, w)
         squares = w @ (y - mean) ** 2
         return cls(len(w), float(n), mean, squares, _squares(e, w), edges)
 

@@ -65,6 +65,8 @@ class Chunk(NamedTuple):
     """Factor of the rows of J, (m, k) or (m, 1): sqrt(mu) under Poisson, else 1."""
     y: np.ndarray
     """(k, m), in units of y."""
+    columns: np.ndarray
+    """Those of X, (d, k)."""
 
     def plain(self) -> "Chunk":
         """Return the same with residuals that are not weighted; the factors stay."""
@@ -137,7 +139,7 @@ class Rows(NamedTuple):
         if weighted and (w != 1.0).any():
             cotangent, e = cotangent * np.sqrt(w), e * np.sqrt(w)
         F = jacobian.factors_at(self.network, activations, cotangent)
-        return Chunk(F, e, w, root_weight, y)
+        return Chunk(F, e, w, root_weight, y, activations[0])
 
     def chunks(self, *, weighted: bool = False, doing: str = "") -> Iterator[Chunk]:
         """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""

@@ -3,9 +3,9 @@
 The block of layer ``l`` at sample ``i``, output ``k`` is an outer product,
 
     d f_k(x_i) / d W_l = a_{l-1}[:, i] d_l[:, k, i]',
-    d f_k(x_i) / d b_l = d_l[:, k, i],
+    d f_k(x_i) / d b_l = c_l d_l[:, k, i],
 
-so the Jacobian of any rows is known by its factors. It is written out
+c_l = 1 but for parameters in `coordinates` of their own, so the Jacobian of any rows is known by its factors. It is written out
 parameter-major, ``Jt`` (p, m, n), only where that is asked for; products with it
 and Gram matrices of rows need the factors alone.
 
@@ -28,6 +28,8 @@ class Factors(NamedTuple):
     """a_0, ..., a_{L-1}, each (h_l, n)."""
     deltas: tuple
     """d_1, ..., d_L, each (h_l, m, n)."""
+    constants: tuple
+    """c_1, ..., c_L, numbers."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -49,8 +51,11 @@ def factors_at(
     network: Network, activations: list[np.ndarray], cotangent: np.ndarray | None
 ) -> Factors:
     """Return the factors of rows of which `forward` gave these `activations`."""
-    deltas = sensitivities(network, activations, cotangent)
-    return Factors(tuple(activations[:-1]), tuple(deltas))
+    own, deltas = activations[:-1], sensitivities(network, activations, cotangent)
+    if network.coordinates is None:
+        return Factors(tuple(own), tuple(deltas), (1.0,) * len(deltas))
+    layers = network.coordinates.of_layers(own, deltas)
+    return Factors(*layers, network.coordinates.constants)
 
 
 def stream(
@@ -76,6 +81,7 @@ def take(F: Factors, part: slice | np.ndarray) -> Factors:
     return Factors(
         tuple(a[:, part] for a in F.activations),
         tuple(d[:, :, part] for d in F.deltas),
+        F.constants,
     )
 
 
@@ -89,8 +95,8 @@ def dense(F: Factors, out: np.ndarray | None = None) -> np.ndarray:
         block = Jt[start : start + shape[0] * shape[1]].reshape(shape)
         np.multiply(a[:, None, None, :], d, out=block)  # a_in d_jkn
         start += shape[0] * shape[1]
-    for d in F.deltas:
-        Jt[start : start + len(d)] = d
+    for d, c in zip(F.deltas, F.constants, strict=True):
+        np.multiply(d, c, out=Jt[start : start + len(d)])
         start += len(d)
     return Jt
 
@@ -98,30 +104,32 @@ def dense(F: Factors, out: np.ndarray | None = None) -> np.ndarray:
 def jvp(F: Factors, network: Network) -> np.ndarray:
     """Return ``J v`` (m, n), where `network` holds the blocks of v.
 
-    (J v)_k = sum_l  d_l[k]' (V_l' a_{l-1} + v_l).
+    (J v)_k = sum_l  d_l[k]' (V_l' a_{l-1} + c_l v_l).
     """
     product = np.zeros(F.shape[1:])
     layers = zip(*F, network.coefs, network.intercepts, strict=True)
-    for a, d, V, v in layers:
-        product += np.einsum("jn,jkn->kn", V.T @ a + v[:, None], d)
+    for a, d, c, V, v in layers:
+        product += np.einsum("jn,jkn->kn", V.T @ a + c * v[:, None], d)
     return product
 
 
 def vjp(F: Factors, r: np.ndarray) -> np.ndarray:
     """Return the packed ``J' r`` (p,) of `r` (m, n).
 
-    Its block of W_l is a_{l-1} t_l', that of b_l the sum of t_l over rows, with
+    Its block of W_l is a_{l-1} t_l', that of b_l c_l times the sum of t_l over rows,
     t_l = sum_k d_l[k] r_k.
     """
     errors = [np.einsum("jkn,kn->jn", d, r) for d in F.deltas]
     coefs = [(a @ t.T).ravel() for a, t in zip(F.activations, errors, strict=True)]
-    return np.concatenate([*coefs, *(t.sum(axis=1) for t in errors)])
+    sums = (c * t.sum(axis=1) for c, t in zip(F.constants, errors, strict=True))
+    return np.concatenate([*coefs, *sums])
 
 
 def intercept_columns(F: Factors, n_columns: int) -> np.ndarray:
     """Return the last `n_columns` rows of Jt, those of intercepts, (n_columns, m n)."""
     _, m, n = F.shape
-    columns = np.concatenate(F.deltas, axis=0)
+    scaled = [c * d for c, d in zip(F.constants, F.deltas, strict=True)]
+    columns = np.concatenate(scaled, axis=0)
     return columns[len(columns) - n_columns :].reshape(n_columns, m * n)
 
 
@@ -130,13 +138,14 @@ def tangent_kernel(F: Factors, G: Factors, n_free: int) -> np.ndarray:
 
     The neural tangent kernel (Jacot, Gabriel & Hongler 2018) at the fitted weights:
 
-    sum_l (A_l' B_l + c_l) o (D_l' E_l), (m n, m' n'), outputs before rows; c_l = 1
-    where the intercepts of layer l count, 0 where they are among the free ones.
+    sum_l (A_l' B_l + c_l^2) o (D_l' E_l), (m n, m' n'), outputs before rows; 0 in the
+    place of c_l where the intercepts of layer l are among the free ones.
     """
     (_, m, n), (_, k, q) = F.shape, G.shape
     K = np.zeros((m, n, k, q))
     counted = _counted_layers(F, n_free)
-    for a, d, b, e, c in zip(*F, *G, counted, strict=True):
+    layers = zip(*F[:2], *G[:2], counted, strict=True)
+    for a, d, b, e, c in layers:
         outer = d.reshape(len(d), -1).T @ e.reshape(len(e), -1)  # D_l' E_l
         inner = a.T @ b  # A_l' B_l, the same for all outputs
         inner += c
@@ -148,18 +157,19 @@ def tangent_kernel_diagonal(F: Factors, n_free: int) -> np.ndarray:
     """Return the (n, m, m) diagonal blocks of ``tangent_kernel(F, F, n_free)``."""
     _, m, n = F.shape
     blocks = np.zeros((n, m, m))
-    for a, d, c in zip(*F, _counted_layers(F, n_free), strict=True):
-        inner = (a * a).sum(axis=0) + c  # |a_l|^2 + c_l
+    for a, d, c in zip(*F[:2], _counted_layers(F, n_free), strict=True):
+        inner = (a * a).sum(axis=0) + c  # |a_l|^2 + c_l^2
         blocks += inner[:, None, None] * np.einsum("jkn,jln->nkl", d, d)
     return blocks
 
 
 def _counted_layers(F: Factors, n_free: int) -> list[float]:
-    """Return 1.0 for each layer whose intercepts are penalised, else 0.0.
+    """Return c_l^2 for each layer whose intercepts are penalised, else 0.0.
 
     Free are either all intercepts or those of the output layer: only then is
     "all but the last n_free parameters" a sum over whole layers.
     """
     sizes = [len(d) for d in F.deltas]
     free_from = np.cumsum([0, *sizes[::-1]])[::-1][1:]  # intercepts above each layer
-    return [float(above >= n_free) for above in free_from]
+    layers = zip(F.constants, free_from, strict=True)
+    return [c * c * float(above >= n_free) for c, above in layers]

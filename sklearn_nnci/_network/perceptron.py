@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import expit
 
+from sklearn_nnci._network.coordinates import Coordinates
 from sklearn_nnci._numerics.chunks import row_slices
 
 Arrays = Sequence[np.ndarray]
@@ -56,6 +57,21 @@ class Network(NamedTuple):
     """b_l, one array (h_l,) per weight layer."""
     activation: str
     """Name of the hidden activation."""
+    coordinates: Coordinates | None = None
+    """In which its parameters are measured; None: as they are."""
+
+    @property
+    def own(self) -> "Network":
+        """The network of its parameters as they are measured."""
+        if self.coordinates is None:
+            return self
+        blocks = self.coordinates.own(self.coefs, self.intercepts)
+        return Network(*blocks, self.activation)
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """Its parameters as they are measured, packed, (p,)."""
+        return pack(*self.own[:2])
 
     @property
     def n_outputs(self) -> int:
@@ -100,6 +116,7 @@ def null_directions(network: Network) -> np.ndarray:
     intercept are multiplied by c, and those out of it divided. Rows are derivatives by
     c at 1, of unit length: one for each hidden unit, none if units are not of relu.
     """
+    network = network.own
     hidden = network.intercepts[:-1] if network.activation == "relu" else ()
     units = [(layer, j) for layer, b in enumerate(hidden) for j in range(b.size)]
     Z = np.zeros((len(units), network.n_parameters))

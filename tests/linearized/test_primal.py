@@ -94,8 +94,8 @@ def test_standard_deviations_of_nist_misra1a():
     b1, b2 = 2.3894212918e2, 5.5015643181e-4
     J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
     e = y - b1 * (1 - np.exp(-b2 * x))
-    none = jacobian.Factors((np.zeros((1, 14)),), ())
-    totals = Totals.of(Chunk(none, e[None], np.ones(14), np.ones(1), y[:, None]))
+    none, one = jacobian.Factors((), (), ()), np.ones(14)
+    totals = Totals.of(Chunk(none, e[None], one, one[:1], y[:, None], one[None]))
     sums = primal.Primal(None, totals, np.column_stack([J, e]))
     root = sums.penalise(Penalty(0.0, 0)).root
     s2 = e @ e / 12
