@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-oldest test-newest check lint types coverage study
+.PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: benchmarks jacobian limits memory scaling cluster workers clean
 
 help:  ## list the targets
@@ -50,6 +50,12 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 	$(BIN)/pip install --quiet mapie laplace-torch
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2 --rivals
+
+tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folder of UCI sets)
+	$(BIN)/pip install --quiet mapie
+	$(BIN)/python benchmarks/coverage/tuned.py --jobs 2
+	$(BIN)/python benchmarks/coverage/real_sets.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/speed/tuned.py
 
 benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
 

@@ -45,6 +45,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from study_data import ratio, verdict
 from threadpoolctl import threadpool_limits
 
 import sklearn_nnci
@@ -167,21 +168,6 @@ def summarise(records):
         rmse=np.sqrt(np.mean(error**2)),
         seconds=np.median([r["seconds"] for r in records]),
     )
-
-
-def ratio(above, below):
-    """Return the ratio of two means of paired values, and its standard error."""
-    r = np.mean(above) / np.mean(below)
-    rest = np.asarray(above) - r * np.asarray(below)
-    return r, rest.std(ddof=1) / np.sqrt(len(rest)) / np.mean(below)
-
-
-def verdict(value, se, low=-np.inf, high=np.inf):
-    """Return whether a value is in its range, two standard errors allowed."""
-    if low <= value <= high:
-        return "met"
-    near = low - 2.0 * se <= value <= high + 2.0 * se
-    return "met within 2 s.e." if near else "**MISSED**"
 
 
 def markdown(found, sets, seed):

@@ -35,7 +35,7 @@ from study_data import SEED, draw, measure, timed
 from study_tables import write
 from threadpoolctl import threadpool_limits
 
-from sklearn_nnci import MLPRegressorCI
+import sklearn_nnci
 from sklearn_nnci._network.perceptron import linear_predictor, unpack
 from sklearn_nnci.exceptions import NotAtMinimumWarning
 
@@ -48,12 +48,25 @@ class Cell(NamedTuple):
     parameters: dict
     bars: dict = {}  # noqa: RUF012 - never written to
     variants: tuple = ("auto",)
+    starts: int = 0
+    """Of a committee; 0: one network."""
 
     @property
     def name(self):
         p = self.parameters
         layers, solver = p["hidden_layer_sizes"], p.get("solver", "adam")
-        return f"{p['activation']} {layers[0]} {solver}"
+        solver = p.get("regularization", solver)
+        committee = f", committee of {self.starts}" if self.starts else ""
+        return f"{p['activation']} {layers[0]} {solver}{committee}"
+
+    def model(self, state):
+        """Return the unfitted estimator."""
+        if not self.starts:
+            return sklearn_nnci.MLPRegressorCI(**self.parameters, random_state=state)
+        sizes = (self.parameters["hidden_layer_sizes"],)
+        return sklearn_nnci.MLPEnsembleRegressorCI(
+            architectures=sizes, n_starts=self.starts, random_state=state
+        )
 
 
 def polished(h, activation="tanh"):
@@ -65,6 +78,13 @@ def adam(h):
     return dict(hidden_layer_sizes=(h,), activation="tanh")
 
 
+def tuned(h):
+    """Return a network that tunes its penalties; the solver is that of the parent."""
+    return dict(hidden_layer_sizes=(h,), activation="tanh", solver="lbfgs",
+                regularization="evidence", n_restarts=9)  # fmt: skip
+
+
+OWN = "polish", "n_restarts", "regularization"  # what the parent has not
 F5, SPREAD = "Friedman #1, d=5", ("auto", "auto + spread", "auto + near spread")
 QUIET = {"not_at_minimum": (0.0, 0.02), "warned": (0.0, 0.15)}
 GOOD = {"auto": {"ci": (0.92, 0.97), "pi": (0.94, 0.975)} | QUIET}
@@ -95,16 +115,26 @@ CELLS = [
     Cell("sinc", 200, adam(6), LOUD),
     Cell(F5, 300, adam(5), LOUD),
     Cell("Friedman #1, d=10", 1000, polished(20, "relu"), {}),
+    *(
+        Cell(data, n, tuned(h), starts=starts)
+        for data, n, h in (
+            ("teacher", 200, 4),
+            ("teacher, weak unit", 200, 4),
+            ("sinc", 200, 6),
+            ("sin(pi x1) x2 + x1/2", 200, 10),
+            (F5, 300, 10),
+            ("Friedman #1, d=10", 300, 10),
+        )
+        for starts in (0, 10)
+    ),
 ]
 RIVALS = [Cell("sinc", 200, polished(6)), Cell(F5, 300, polished(5))]
 
 
 def fit(cell, sample):
     """Return the network, its processor seconds, warnings, and the parent's seconds."""
-    net = MLPRegressorCI(**cell.parameters, random_state=sample.state)
-    own = {
-        k: v for k, v in cell.parameters.items() if k not in ("polish", "n_restarts")
-    }
+    net = cell.model(sample.state)
+    own = {k: v for k, v in cell.parameters.items() if k not in OWN}
     parent = MLPRegressor(**own, random_state=sample.state)
     base = timed(parent.fit, sample.X, sample.y)[1]
     return *timed(net.fit, sample.X, sample.y), base

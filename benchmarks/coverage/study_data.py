@@ -5,7 +5,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from coverage import LEVEL, N_TEST, friedman, sinc
+from coverage import LEVEL, N_TEST, friedman, sinc, sine
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +40,37 @@ def product(rng, n):
     return X, np.sin(np.pi * X[:, 0]) * X[:, 1] + X[:, 0] / 2.0, 0.1
 
 
+def two_outputs(rng, n):
+    """Return X, two true means and noise sds: Friedman #1 and a product."""
+    X, first, sd = friedman(rng, n, d=5)
+    u = 2.0 * X - 1.0
+    second = np.sin(np.pi * u[:, 0]) * u[:, 1] + u[:, 0] / 2.0
+    return X, np.column_stack([first, second]), np.array([sd, 0.1])
+
+
+def fast_sine(rng, n):
+    """Return X, true mean and noise sd of six periods."""
+    X = rng.uniform(-1.0, 1.0, (n, 1))
+    return X, np.sin(6.0 * np.pi * X[:, 0]), 0.1
+
+
+def roof(rng, n):
+    """Return X, true mean and noise sd of a surface with an edge."""
+    X = rng.uniform(-2.0, 2.0, (n, 2))
+    return X, np.abs(X[:, 0]) + 0.3 * X[:, 1], 0.1
+
+
+def line(rng, n):
+    """Return X, true mean and noise sd of a line."""
+    X = rng.uniform(-2.0, 2.0, (n, 1))
+    return X, X[:, 0], 0.5
+
+
+def nothing(rng, n):
+    """Return X, true mean and noise sd of five inputs that do not matter."""
+    return rng.uniform(-1.0, 1.0, (n, 5)), np.zeros(n), 1.0
+
+
 DATA = {
     "sinc": (sinc, {}),
     "teacher": (teacher, {}),
@@ -50,6 +81,12 @@ DATA = {
     "Friedman #1, d=5": (friedman, dict(d=5)),
     "Friedman #1, d=10": (friedman, dict(d=10)),
     "sin(pi x1) x2 + x1/2": (product, {}),
+    "two outputs": (two_outputs, {}),
+    "sin(6 pi x)": (fast_sine, {}),
+    "sine": (sine, dict(sd=0.1)),
+    "abs(x1) + 0.3 x2": (roof, {}),
+    "line": (line, {}),
+    "pure noise": (nothing, {}),
 }
 
 
@@ -70,11 +107,11 @@ def draw(data, n, seed):
     T, truth, test_sd = function(np.random.default_rng(SEED), N_TEST, **options)
     rng = np.random.default_rng(seed)
     X, mean, sd = function(rng, n, **options)
-    y = mean + sd * rng.standard_normal(n)
-    scaler, center, scale = StandardScaler().fit(X), y.mean(), y.std()
+    y = mean + sd * rng.standard_normal(mean.shape)
+    scaler, center, scale = StandardScaler().fit(X), y.mean(axis=0), y.std(axis=0)
     return Sample(
         scaler.transform(X), (y - center) / scale, scaler.transform(T),
-        (truth - center) / scale, np.broadcast_to(test_sd / scale, N_TEST),
+        (truth - center) / scale, np.broadcast_to(test_sd / scale, truth.shape),
         int(rng.integers(2**31)),
     )  # fmt: skip
 
@@ -98,7 +135,7 @@ def measure(sample, ci, pi):
     return out
 
 
-def timed(function, *args):
+def told(function, *args):
     """Return the value, processor seconds and InferenceWarnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -106,5 +143,29 @@ def timed(function, *args):
         begin = time.process_time()
         value = function(*args)
         seconds = time.process_time() - begin
-    kinds = {w.category for w in caught if issubclass(w.category, InferenceWarning)}
-    return value, seconds, kinds
+    return (
+        value,
+        seconds,
+        [w for w in caught if issubclass(w.category, InferenceWarning)],
+    )
+
+
+def timed(function, *args):
+    """Return the value, processor seconds and classes of InferenceWarnings."""
+    value, seconds, caught = told(function, *args)
+    return value, seconds, {w.category for w in caught}
+
+
+def ratio(above, below):
+    """Return the ratio of two means of paired values, and its standard error."""
+    r = np.mean(above) / np.mean(below)
+    rest = np.asarray(above) - r * np.asarray(below)
+    return r, rest.std(ddof=1) / np.sqrt(len(rest)) / np.mean(below)
+
+
+def verdict(value, se, low=-np.inf, high=np.inf):
+    """Return whether a value is in its range, two standard errors allowed."""
+    if low <= value <= high:
+        return "met"
+    near = low - 2.0 * se <= value <= high + 2.0 * se
+    return "met within 2 s.e." if near else "**MISSED**"
