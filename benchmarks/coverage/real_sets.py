@@ -248,9 +248,13 @@ def main():
     sets, seed = load(options.data), options.seed
     methods = {None: options.methods, "rivals": list(RIVALS), "tables": ()}
     methods = [m for m in methods[options.only] if m in options.methods]
+    names = options.sets or list(sets)
     if "ensemble" in methods:
+        others = [r for r in read(own, seed).values() if r["set"] not in names]
         own.unlink(missing_ok=True)
-    for name in options.sets or sets:
+        for record in others:
+            append(own, record)
+    for name in names:
         for method in methods:
             path = cache if method in RIVALS else own
             kept = read(path, seed)
