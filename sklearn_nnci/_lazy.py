@@ -4,38 +4,43 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci._linearized.partitions import whole_rows
 
 Shape = tuple[int, ...]
 
 
-def predict(
-    network: MLPRegressor, X: Any, shape: Shape, flags: Mapping[str, Any]
-) -> Any:
-    """Return what ``network.predict(X, **flags)`` does, as lazy dask arrays.
+def predict(estimator: Any, X: Any, shape: Shape, flags: Mapping[str, Any]) -> Any:
+    """Return what ``estimator.predict(X, **flags)`` does, as lazy dask arrays.
 
-    `shape` is (m,), or () for one output; each partition is predicted once.
+    `estimator` is a network or a committee; `shape` is (m,), or () for one output; each
+    partition is predicted once.
     """
     from dask import delayed
 
-    X, m = whole_rows(X, network.n_features_in_), int(np.prod(shape))
+    X, m = whole_rows(X, estimator.n_features_in_), int(np.prod(shape))
     tails = _tails(shape, flags)
     width = m + sum(int(np.prod(tail)) for tail in tails[1:])
     packed = X.map_blocks(
-        _packed, delayed(network), flags, width, dtype=float,
+        _packed, delayed(estimator), flags, width, dtype=float,
         chunks=(X.chunks[0], (width,)), meta=np.empty((0, 0)),
     )  # fmt: skip
     ends = np.cumsum([int(np.prod(tail)) for tail in tails])
-    # A network trained in float32 predicts in float32, of float32 rows.
-    narrow = X.dtype == np.float32 and network.coefs_[0].dtype == np.float32
-    dtypes = [np.dtype(np.float32 if narrow else float), np.dtype(float)]
+    dtypes = [_dtype(estimator, X.dtype), np.dtype(float)]
     parts = [
         _taken(packed, end - int(np.prod(tail)), end, tail, dtype)
         for tail, end, dtype in zip(tails, ends, dtypes, strict=False)
     ]
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _dtype(estimator: Any, rows: np.dtype) -> np.dtype:
+    """Return the type of predictions: a committee averages in float64.
+
+    A network trained in float32 predicts in float32, of float32 rows.
+    """
+    weights = getattr(estimator, "coefs_", [np.empty(0)])[0].dtype
+    return np.dtype(np.float32 if rows == weights == np.float32 else float)
 
 
 def _taken(packed: Any, start: int, stop: int, tail: Shape, dtype: np.dtype) -> Any:
@@ -56,13 +61,13 @@ def _tails(shape: Shape, flags: Mapping[str, Any]) -> list[Shape]:
 
 
 def _packed(
-    X: np.ndarray, network: MLPRegressor, flags: Mapping[str, Any], width: int
+    X: np.ndarray, estimator: Any, flags: Mapping[str, Any], width: int
 ) -> np.ndarray:
     """Return the columns of y and of what goes with it, side by side."""
     n = X.shape[0]
     if not n:
         return np.empty((0, width))
-    found = network.predict(X, **flags)
+    found = estimator.predict(X, **flags)
     found = found if isinstance(found, tuple) else (found,)
     return np.hstack([a.reshape(n, -1) for a in found])
 

@@ -16,10 +16,11 @@ ORDER = [
     {"_linearized"},
     {"_training"},
     {"_inference"},
-    {"_critical", "_lazy", "metrics"},
+    {"_critical", "_lazy", "_mixture", "metrics"},
     {"_prediction"},
-    {"_report_methods", "_inverse"},
+    {"_report_methods", "_inverse", "_committee"},
     {"_regressor"},
+    {"_ensemble"},
     {"_target"},
     {"__init__"},
 ]
