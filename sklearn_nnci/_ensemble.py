@@ -155,6 +155,8 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter or the data are refused, or if every start of an
             architecture fails to train.
+        RuntimeError
+            If a process that trains members dies.
         """
         self._validate_params()
         check_numbers("auto", n_starts=self.n_starts, n_jobs=self.n_jobs)

@@ -25,7 +25,7 @@ from sklearn_nnci import (
     TransformedTargetRegressorCI,
     exceptions,
 )
-from sklearn_nnci._committee import summary
+from sklearn_nnci._committee import members, summary
 from sklearn_nnci._committee.told import shared
 from sklearn_nnci._inference.diagnostics import Check, Diagnostics
 
@@ -164,14 +164,14 @@ def test_weights_of_one_architecture_are_by_the_objective(fitted, data):
 
 
 class Tuned(MLPRegressorCI):
-    """A network that has an evidence, by its number of units."""
+    """A network of known evidence, by its number of units."""
 
-    regularization = "evidence"
     log_evidence_ = property(lambda self: -20.0 - 5.0 * self.hidden_layer_sizes[0])
     _symmetry = property(lambda self: 1.5 * self.hidden_layer_sizes[0])
 
 
-def test_weights_of_several_architectures_are_by_the_evidence(data):
+def test_weights_of_several_architectures_are_by_the_evidence(data, monkeypatch):
+    monkeypatch.setattr(members, "_by_evidence", lambda member: True)
     X, y = data
     w = np.full(60, 2.0)
     net = Tuned(activation="tanh", solver="lbfgs", max_iter=30, alpha=1.0)
@@ -476,7 +476,7 @@ def test_diagnostics_say_what_half_of_the_weight_says():
     found = summary.diagnostics(own, np.array([0.4, 0.3, 0.3]), 4)
     a, b, c, concentration, dropped = found
     assert (a.verdict, a.value) == ("ok", 0.5)
-    assert a.advice == "1 of 3 members, the worst 3. a is 3.0."
+    assert a.advice == "1 of 3 members, the worst 3."
     assert (b.verdict, b.value) == ("notice", 2.0)
     assert b.advice == "2 of 3 members, the worst 4. b is 2.0."
     assert (c.verdict, c.value) == ("notice", 7.0)

@@ -18,10 +18,10 @@ from sklearn_nnci._inference.diagnostics import (
     Check,
     Diagnostics,
 )
-from sklearn_nnci._inference.report import Report, html_table, numbers
+from sklearn_nnci._inference.report import FEW, Report, html_table, numbers
 
-# Sum of squared weights: beyond, fewer than 1.5 members count, and what averaging
-# gains is lost (evidence framework: MacKay's weights proportional to Z do that).
+# Sum of squared weights, 1 over the effective number of members: where that is below
+# 1.5 one member speaks, and averaging, which is half of the gain, is lost.
 LARGEST_CONCENTRATION = 1.0 / 1.5
 # Share of members with no weight at all: beyond, most of the work was for nothing.
 LARGEST_DROPPED = 0.5
@@ -82,10 +82,15 @@ class CommitteeReport(NamedTuple):
         ]
         return [
             ("methods", ", ".join(self.methods), "the covariances of the members"),
-            *((n, ", ".join(numbers(np.atleast_1d(v))), m) for n, v, m in table
-              if not np.isnan(v).all()),
+            *((n, _shown(v), m) for n, v, m in table if not np.isnan(v).all()),
             ("warnings", f"{len(self.warnings) or 'none'}", raised),
         ]  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    """Return a number, or those of the first outputs, as a string."""
+    values = np.atleast_1d(value)
+    return ", ".join(numbers(values[:FEW]) + ["..."] * (values.size > FEW))
 
 
 def report(
@@ -135,21 +140,20 @@ def _over(checks: Sequence[Check | None], weights: np.ndarray) -> Check:
               if c.verdict != OK]  # fmt: skip
     fails = sum(share for share, _ in failed) >= HALF
     first = max(failed or [(shares[0], held[0][0])], key=lambda pair: pair[0])[1]
+    advice = f"{_told_of(len(failed), values)} {first.advice}" if fails else ""
     return Check(
         first.name, upper_median(values, shares), first.threshold,
-        first.verdict if fails else OK, _told_of(failed, values, first), first.warning,
+        first.verdict if fails else OK,
+        advice or _told_of(len(failed), values), first.warning,
     )  # fmt: skip
 
 
-def _told_of(
-    failed: Sequence[tuple[Any, Check]], values: np.ndarray, first: Check
-) -> str:
-    """Return how many members fail, the worst, and what the heaviest of them says."""
-    if not failed:
+def _told_of(n_failed: int, values: np.ndarray) -> str:
+    """Return how many members fail, and the worst of all; empty if none does."""
+    if not n_failed:
         return ""
     worst = np.max(np.where(np.isnan(values), -np.inf, values))
-    who = f"{len(failed)} of {len(values)} members, the worst {worst:.3g}"
-    return f"{who}. {first.advice}"
+    return f"{n_failed} of {len(values)} members, the worst {worst:.3g}."
 
 
 def upper_median(values: np.ndarray, shares: np.ndarray) -> float:
