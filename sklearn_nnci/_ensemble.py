@@ -163,21 +163,27 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
         networks = self._new_members()
         self.__dict__.pop("estimators_", None)
         X, y = self._checked_data(X, y)
-        starts = np.tile(np.arange(self.n_starts), len(self.architectures))
-        outcomes = members.on_each(
-            [(members.started, one, X, y, sample_weight, int(k))
-             for one, k in zip(networks, starts, strict=True)],
-            FAILURES, self.n_jobs,
-        )  # fmt: skip
-        members.check_trained(outcomes, self.n_starts)
-        trained = [one for one in outcomes if one.error is None]
-        self.estimators_ = [one.result for one in trained]
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.weights_ = members.weigh(self.estimators_, X, y, sample_weight)
+        outcomes = self._train(networks, X, y, sample_weight)
+        trained = [one for one in outcomes if one.error is None]
+        fitted = [one.result for one in trained]
+        self.weights_ = members.weigh(fitted, X, y, sample_weight)
+        self.estimators_ = fitted
         self._conclude(X, trained)
-        absent = [members.why_absent(one) for one in self.estimators_]
+        absent = [members.why_absent(one) for one in fitted]
         members.warn_of_failures(outcomes, absent)
         return self
+
+    def _train(self, networks, X, y, sample_weight):
+        """Return the `Outcome` of training each of the networks."""
+        starts = np.tile(np.arange(self.n_starts), len(self.architectures))
+        tasks = [
+            (members.started, one, X, y, sample_weight, int(start))
+            for one, start in zip(networks, starts, strict=True)
+        ]
+        outcomes = members.on_each(tasks, FAILURES, self.n_jobs)
+        members.check_trained(outcomes, self.n_starts)
+        return outcomes
 
     def fit_inference(self, X, y, sample_weight=None) -> "MLPEnsembleRegressorCI":
         """Compute the inference of every member anew; weights stay.
@@ -210,12 +216,9 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
         lazy = partitions.is_dask(X)
         if not lazy:
             X, y = self._checked_data(X, y, reset=False)
-        own = self._own_parameters()
-        outcomes = members.on_each(
-            [(members.inferred, one, own, X, y, sample_weight)
-             for one in self.estimators_],
-            FAILURES, 1 if lazy else self.n_jobs,
-        )  # fmt: skip
+        given = (self._own_parameters(), X, y, sample_weight)
+        tasks = [(members.inferred, one, *given) for one in self.estimators_]
+        outcomes = members.on_each(tasks, FAILURES, 1 if lazy else self.n_jobs)
         for weight, one in zip(self.weights_, outcomes, strict=True):
             if weight > 0.0 and one.error is not None:
                 raise one.error

@@ -185,6 +185,28 @@ def test_weights_of_several_architectures_are_by_the_evidence(data, monkeypatch)
     np.testing.assert_allclose(model.weights_, odds / odds.sum(), rtol=1e-9)
 
 
+def test_starts_are_counted_within_their_architecture(monkeypatch):
+    seen = []
+
+    def started(member, X, y, sample_weight, start):
+        seen.append((member.hidden_layer_sizes, start))
+        return member.fit(X, y, sample_weight)
+
+    monkeypatch.setattr(members, "started", started)
+    monkeypatch.setattr(members, "_by_evidence", lambda member: True)
+    net = Tuned(solver="lbfgs", max_iter=20)
+    committee(net, architectures=[(1,), (2,)]).fit(*sine_data(n=30))
+    assert seen == [((h,), k) for h in (1, 2) for k in (0, 1, 2)]
+
+
+def test_a_member_that_knows_starts_is_told_which_it_is():
+    class Starting:
+        def _fit(self, X, y, sample_weight, start):
+            return (X, y, sample_weight, start)
+
+    assert members.started(Starting(), "X", "y", "w", 4) == ("X", "y", "w", 4)
+
+
 def test_members_that_interpolate_a_row_are_dropped_unless_best(
     fitted, data, monkeypatch
 ):
