@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -22,25 +21,33 @@ from sklearn_nnci._inference.formulas import FORMULAS
 from sklearn_nnci._inference.infer import infer
 from sklearn_nnci._inference.noise import NOISES, check_numbers
 from sklearn_nnci._linearized import partitions
-from sklearn_nnci._linearized.training_rows import target, weights
+from sklearn_nnci._linearized.training_rows import target
 from sklearn_nnci._network import losses, perceptron
 from sklearn_nnci._prediction import Prediction, check_levels, check_simultaneous
 from sklearn_nnci._report_methods import ReportMethods
-from sklearn_nnci._training import early_stopping, polish, remembered, restarts
-from sklearn_nnci._training.problem import Problem, penalty_of, problem, warn_held_out
-from sklearn_nnci._training.remembered import Remembered
+from sklearn_nnci._training import early_stopping, remembered
+from sklearn_nnci._training.problem import Problem, penalty_on, problem, warn_held_out
+from sklearn_nnci._training_methods import FAILURES, TrainingMethods
 from sklearn_nnci._warn import warn
 
 OWN_PARAMETERS = ("covariance", "noise")
-# What leaves a fitted network without intervals.
-FAILURES = (ValueError, LinAlgError, MemoryError)
 # scikit-learn's constraint classes have no public name; the parent's own
 # constraints are instances of them.
 StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
 Interval = type(MLPRegressor._parameter_constraints["learning_rate_init"][0])
 
 
-class MLPRegressorCI(ReportMethods, MLPRegressor):
+def _trains_in_parts(estimator):
+    """Return whether there is a partial_fit; refuse it to tuned networks."""
+    if estimator.regularization == "evidence":
+        raise AttributeError(
+            "regularization='evidence' has no partial_fit: penalties are chosen from "
+            "all rows. Try fit, or regularization='alpha' with solver='adam'."
+        )
+    return hasattr(super(MLPRegressorCI, estimator), "partial_fit")
+
+
+class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
     """Multi-layer perceptron regressor with confidence and prediction intervals.
 
     Trains and predicts exactly as :class:`sklearn.neural_network.MLPRegressor`, of
@@ -107,6 +114,17 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         ``start_objectives_`` and `between_start_std` tell how much starts differ.
     n_jobs : int, default=None
         Processes for the further starts.
+    regularization : {'alpha', 'evidence'}, default='alpha'
+        ``'alpha'``: one penalty, the parameter `alpha`, as in the parent.
+        ``'evidence'``: penalties that the data choose, one for each input, for the
+        intercepts of each hidden layer, and for each further matrix of weights, by the
+        evidence framework [6]_. Training is then the library's own: of the parent's
+        parameters, `solver`, `alpha`, `batch_size`, and those of learning rates and
+        momenta are not used; `max_iter` is the largest number of steps, before a polish
+        that is implied; `n_restarts` compete by their evidence, and those that come
+        close widen the intervals. X and y are standardised inside: no scaler is
+        needed. Few units with kinks are trained badly: take ``activation='tanh'``, 10
+        or 20 units.
 
     Attributes
     ----------
@@ -117,6 +135,8 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         variance, penalty, what was added to the variance of the mean, relative offset,
         largest leverage, reason, the share of the rows that memory allowed for,
         warnings.
+    penalties_, gamma_, relevance_, log_evidence_, start_evidences_ :
+        Of ``regularization='evidence'``, each told where it is defined.
 
     Warns
     -----
@@ -148,6 +168,8 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
     .. [5] J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent covariance
        matrix estimators with improved finite sample properties", J. Econometrics 29,
        1985.
+    .. [6] D. J. C. MacKay, "Bayesian non-linear modelling for the prediction
+       competition", ASHRAE Transactions 100, 1994.
 
     Examples
     --------
@@ -175,6 +197,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             Interval(Integral, None, -1, closed="right"),
             None,
         ],
+        "regularization": [StrOptions({"alpha", "evidence"})],
     }
 
     def __init__(
@@ -209,6 +232,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         polish=False,
         n_restarts=0,
         n_jobs=None,
+        regularization="alpha",
     ):
         super().__init__(
             loss=loss,
@@ -241,6 +265,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         self.polish = polish
         self.n_restarts = n_restarts
         self.n_jobs = n_jobs
+        self.regularization = regularization
 
     def fit(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Fit the network, then the inference about it.
@@ -261,10 +286,18 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         self : MLPRegressorCI
             The fitted estimator.
         """
+        return self._fit_start(X, y, sample_weight)
+
+    def _fit_start(self, X, y, sample_weight=None, start=0):
+        """Fit; `start` is the number of the first start among those of a committee."""
         check_numbers(self.noise, n_restarts=self.n_restarts, n_jobs=self.n_jobs)
         self._forget()
         self._without_inference("The last call of fit did not finish.")
-        failure, data = self._train(X, y, sample_weight)
+        tuned = self.regularization == "evidence"
+        if tuned:
+            failure, data = None, self._tune(X, y, sample_weight, start)
+        else:
+            failure, data = self._train(X, y, sample_weight)
         if failure:
             return self._failed(failure)
         if self.covariance is None:
@@ -276,73 +309,6 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             return self._failed(error)
         return self
 
-    def _train(self, X, y, sample_weight):
-        """Train as the parent does, and beyond; return what failed, and the data."""
-        with restarts.convergence_deferred(self.polish) as told:
-            self._train_once(X, y, sample_weight)
-            try:
-                data = self._data(X, y)
-                if self.polish:
-                    told["reached"] = self._polish(*data, sample_weight)
-                if self.n_restarts:
-                    self._start_again(X, y, sample_weight, data)
-            except FAILURES as error:
-                return error, None
-        return None, data
-
-    def _train_once(self, X, y, sample_weight):
-        """Train as the parent does, and remember how, even if that fails midway."""
-        before = list(vars(self).get("coefs_", ()))
-        try:
-            super().fit(X, y, sample_weight)
-        finally:
-            state = self.__dict__.pop("_random_state_at_split", None)
-            now = vars(self).get("coefs_", ())
-            if list(map(id, before)) != list(map(id, now)):
-                self._remember()
-        fraction = self.validation_fraction
-        rows = state and early_stopping.replay_split(state, fraction, len(y))
-        self._remember(target(y), rows)
-
-    def _polish(self, X, y, sample_weight):
-        """Move the weights to the minimum nearby; return whether that was reached."""
-        found = self._problem(X, y, sample_weight)
-        if polish.refused(found.rows):
-            return False
-        arrays = found.rows.arrays()
-        network, record = polish.polish(
-            found.rows.network, *arrays, found.strength, loss=found.rows.loss
-        )
-        self.coefs_, self.intercepts_ = map(list, (network.coefs, network.intercepts))
-        self._polished = record._asdict()
-        if found.held_out is not None:
-            # The score that early stopping reached no longer tells its split.
-            mean = losses.predicted_mean(network, X, found.rows.loss)
-            w, rows = weights(sample_weight, X), found.held_out.rows
-            self._split_score = early_stopping.held_out_score(y, mean, w, rows)
-        # The moments of adam and sgd belong to the weights that were left.
-        self.__dict__.pop("_optimizer", None)
-        return record.reason == "gradient vanished"
-
-    def _start_again(self, X, y, sample_weight, data):
-        """Train from further starts; keep the lowest penalised objective."""
-        others = restarts.other_starts(self, self.n_restarts, X, y, sample_weight)
-        if not others:
-            return
-        X, y = data
-        networks = [self._network()] + [
-            self._network(fitted["coefs_"], fitted["intercepts_"]) for fitted in others
-        ]
-        strength = penalty_of(self._training(), len(y))
-        w = weights(sample_weight, X)
-        objectives = restarts.objectives_of(networks, X, y, w, strength, self.loss)
-        best = int(np.nanargmin(objectives))
-        if best > 0:
-            self._forget()
-            vars(self).update(others[best - 1])
-        theta = [perceptron.pack(net.coefs, net.intercepts) for net in networks]
-        self._starts = {"objectives": objectives, "parameters": np.array(theta)}
-
     def _failed(self, error):
         """Go on without inference, and say why."""
         self._without_inference(f"Inference failed at fit. {error}", failed=True)
@@ -350,13 +316,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         warn(message, exceptions.InferenceUnavailableWarning)
         return self
 
-    @staticmethod
-    def _data(X, y):
-        """Return what the parent has validated in float64, y as (n, m)."""
-        X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
-        return X, target(y)
-
-    @available_if(lambda self: hasattr(super(), "partial_fit"))
+    @available_if(_trains_in_parts)
     def partial_fit(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Train for one iteration over the given rows; the inference becomes absent.
 
@@ -612,45 +572,6 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         found = queries.answer(state, network, self._training().loss, y, rows)
         return Prediction(**found, index=X.index if hasattr(X, "iloc") else None)
 
-    def _remember(self, y=None, held_out=None):
-        """Keep what inference needs to know of the training that just ended."""
-        link = getattr(self, "out_activation_", "identity")
-        seen = remembered.remember(self._parameters(), link, y, held_out)
-        self._trained = seen._asdict()
-
-    def _parameters(self, names=remembered.TRAINING):
-        return {name: getattr(self, name) for name in names}
-
-    def _training(self):
-        """Return what is known of the training; of the parent's, what can be told."""
-        if "_trained" in vars(self):
-            return Remembered(**self._trained)
-        link = getattr(self, "out_activation_", "identity")
-        best = getattr(self, "best_validation_score_", None)
-        return remembered.deduce(self._parameters(), link, best)
-
-    def _checked_training(self):
-        """Return the same, if parameters still say so."""
-        remembered.check(self._training(), self._parameters())
-        return self._training()
-
-    def _forget(self):
-        for name in ("_polished", "_starts", "_split_score"):
-            self.__dict__.pop(name, None)
-
-    def _network(self, coefs=None, intercepts=None):
-        """Return the fitted weights, or those given, if they fit together."""
-        seen = self._training()
-        remembered.check(seen, self._parameters(), ("activation",))
-        return perceptron.checked_network(
-            self.coefs_ if coefs is None else coefs,
-            self.intercepts_ if intercepts is None else intercepts,
-            seen.activation,
-            self.n_features_in_,
-            self.n_outputs_,
-            self.n_layers_ - 1,
-        )
-
     def _check_observations(self):
         """Refuse what is asked of an observation where only the mean has intervals."""
         self._with_inference()
@@ -698,7 +619,7 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
         )
         if self.early_stopping:
             warn_held_out()
-        return Problem(rows, None, penalty_of(seen, n_trained))
+        return Problem(rows, None, penalty_on(rows.network, seen, n_trained))
 
     def _infer(self, problem):
         """Set the inference, and warn of what it found."""
@@ -708,7 +629,10 @@ class MLPRegressorCI(ReportMethods, MLPRegressor):
             inference, problem.rows, self.covariance, self.solver, polished
         )
         asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
-        self._inference = standard_errors.to_state(inference, network, found, asked)
+        near = vars(self).get("_starts", {}).get("near")
+        self._inference = standard_errors.to_state(
+            inference, network, found, asked, near
+        )
         for check in found.raised:
             warn(check.advice, getattr(exceptions, check.warning))
 

@@ -42,8 +42,11 @@ class ReportMethods:
     def start_objectives_(self) -> np.ndarray:
         """Objective of each start, (n_restarts + 1,), the parent's own first."""
         check_is_fitted(self)
-        if "_starts" not in vars(self):
-            raise AttributeError("start_objectives_ is there with n_restarts > 0 only.")
+        if "objectives" not in vars(self).get("_starts", {}):
+            raise AttributeError(
+                "start_objectives_ is there with n_restarts > 0 only, and "
+                "start_evidences_ in its place with regularization='evidence'."
+            )
         return self._starts["objectives"]
 
     def between_start_std(self, X) -> np.ndarray:
@@ -67,7 +70,9 @@ class ReportMethods:
         AttributeError
             If there was one start only.
         """
-        self.start_objectives_  # noqa: B018 - raises if there is none
+        check_is_fitted(self)
+        if "_starts" not in vars(self):
+            raise AttributeError("There was one start only. Fit with n_restarts > 0.")
         like, loss = self._network(), self._training().loss
         X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
         predictions = [
@@ -95,7 +100,8 @@ class ReportMethods:
         X = validate_data(
             self, X, accept_sparse="csr", dtype=perceptron.FLOATS, reset=False
         )
-        J = jacobian.dense(jacobian.factors(self._network(), X)).T
+        network = self._network()._replace(coordinates=None)
+        J = jacobian.dense(jacobian.factors(network, X)).T
         return J[:, 0] if self.n_outputs_ == 1 else J
 
     def parameter_names(self) -> list[str]:

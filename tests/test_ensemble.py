@@ -201,7 +201,7 @@ def test_starts_are_counted_within_their_architecture(monkeypatch):
 
 def test_a_member_that_knows_starts_is_told_which_it_is():
     class Starting:
-        def _fit(self, X, y, sample_weight, start):
+        def _fit_start(self, X, y, sample_weight, start):
             return (X, y, sample_weight, start)
 
     assert members.started(Starting(), "X", "y", "w", 4) == ("X", "y", "w", 4)

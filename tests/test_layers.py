@@ -18,7 +18,7 @@ ORDER = [
     {"_inference"},
     {"_critical", "_lazy", "_mixture", "metrics"},
     {"_prediction"},
-    {"_report_methods", "_inverse", "_committee"},
+    {"_report_methods", "_training_methods", "_inverse", "_committee"},
     {"_regressor"},
     {"_ensemble"},
     {"_target"},

@@ -1,7 +1,6 @@
 """The members of a committee: made, trained, weighed."""
 
 import copy
-import inspect
 from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from numbers import Integral
@@ -58,7 +57,7 @@ def _is_architecture(sizes: Any) -> bool:
 
 
 def _by_evidence(member: Any) -> bool:
-    return getattr(member, "regularization", "alpha") == "evidence"
+    return member.regularization == "evidence"
 
 
 def new(template: Any, architectures: Any, seeds: np.ndarray) -> list[Any]:
@@ -74,9 +73,7 @@ def new(template: Any, architectures: Any, seeds: np.ndarray) -> list[Any]:
 
 def started(member: Any, X: Any, y: Any, sample_weight: Any, start: int) -> Any:
     """Return `member`, trained as that `start` of its architecture."""
-    if "start" in inspect.signature(member._fit).parameters:
-        return member._fit(X, y, sample_weight, start=start)
-    return member.fit(X, y, sample_weight)
+    return member._fit_start(X, y, sample_weight, start)
 
 
 def inferred(

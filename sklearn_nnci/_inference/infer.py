@@ -27,6 +27,9 @@ from sklearn_nnci._network.losses import LOSSES, Loss
 from sklearn_nnci._training.problem import Problem
 from sklearn_nnci.exceptions import InferenceUnavailable
 
+# Why a tuned network has no evidence of its own at inference.
+TUNED = "tuned: training took its penalties from the evidence"
+
 
 class Plan(NamedTuple):
     """What is to be done."""
@@ -95,9 +98,10 @@ def infer(problem: Problem, covariance: str, noise: Any) -> Inference:
     Raises `InferenceUnavailable`, saying what to try.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        plan = planned(covariance, noise, LOSSES[problem.rows.loss])
+        tuned = problem.rows.network.coordinates is not None
+        plan = planned(covariance, noise, LOSSES[problem.rows.loss], tuned)
         reduced = reduce_within_memory(problem.rows)  # first pass over the rows
-        fits = _fitted(plan, reduced, problem.strength)  # factor; second pass
+        fits = _fitted(plan, reduced, problem.penalty)  # factor; second pass
         law = noise_of(
             plan.noise, plan.formula, fits.used, fits.found, problem.held_out
         )
@@ -106,8 +110,11 @@ def infer(problem: Problem, covariance: str, noise: Any) -> Inference:
         return _conclude(plan, fits, law, posterior, problem, reduced.totals)
 
 
-def planned(covariance: str, noise: Any, loss: Loss) -> Plan:
-    """Return the `Plan`: what ``"auto"`` stands for here."""
+def planned(covariance: str, noise: Any, loss: Loss, tuned: bool = False) -> Plan:
+    """Return the `Plan`: what ``"auto"`` stands for here.
+
+    The penalties of a `tuned` network are those of the evidence: no other is sought.
+    """
     if covariance != "auto":
         formula = FORMULAS[covariance]
         if formula.evidence and not loss.linear:
@@ -115,7 +122,10 @@ def planned(covariance: str, noise: Any, loss: Loss) -> Plan:
                 f"covariance={covariance!r} is for squared errors. Try 'bayesian' or "
                 "'auto'."
             )
-        return Plan(formula, formula.usual_noise if noise == "auto" else noise)
+        kind = formula.usual_noise if noise == "auto" else noise
+        if tuned and formula.evidence:
+            return Plan(FORMULAS["bayesian"], kind, reason=TUNED)
+        return Plan(formula, kind)
     if noise != "auto" or not loss.linear:
         given = noise != "auto"
         why = (
@@ -125,16 +135,17 @@ def planned(covariance: str, noise: Any, loss: Loss) -> Plan:
         )
         kind = noise if given else "loo"
         return Plan(FORMULAS["bayesian"], kind, widened=True, reason=why)
+    if tuned:
+        return Plan(FORMULAS["bayesian"], "tuned", widened=True, reason=TUNED)
     why = "the rule: evidence, and what it does not see"
     return Plan(FORMULAS["evidence"], "evidence", rule=True, reason=why)
 
 
-def _fitted(plan: Plan, reduced: Any, strength: float) -> Fitted:
+def _fitted(plan: Plan, reduced: Any, trained: Penalty) -> Fitted:
     """Return the fits that the plan asks for, and the offset if that needs another."""
-    trained = Penalty(strength, reduced.network.n_intercepts)
     if plan.formula.evidence:
         offset = relative_offset(reduced, trained)  # first: its factor is not kept
-        found = factor_evidence(reduced, strength if plan.rule else None)
+        found = factor_evidence(reduced, trained.least if plan.rule else None)
         return Fitted(found.fit, found, offset)
     if not plan.formula.penalised:
         offset = relative_offset(reduced, trained)
@@ -166,7 +177,7 @@ def _offset(plan: Plan, fits: Fitted, law: Noise) -> float:
         return fits.offset
     fit = fits.used
     Sigma = fit.residual_noise
-    if fit.exhausted and independent(plan.noise):
+    if fit.exhausted and independent(law.kind):
         Sigma = law.Sigma
     return fit.relative_offset(np.trace(Sigma) / len(Sigma))
 
@@ -188,10 +199,10 @@ def _conclude(
     excess = auto.Excess(*(scale**2 * part for part in excess))
     Sigma, ratio = law.Sigma * np.outer(scale, scale), np.nan
     if found:
-        ratio = problem.strength / (found.evidence.strength * np.mean(scale**2))
+        ratio = problem.penalty.least / (found.evidence.strength * np.mean(scale**2))
     widened = plan.widened and np.isfinite(fits.offset)
     return Inference(
-        report=_report(plan, fits, excess, Sigma, law.dof, problem.rows.size),
+        report=_report(plan, fits, excess, Sigma, law, problem.rows.size),
         posterior=posterior,
         Sigma=Sigma,
         dof=law.dof,
@@ -200,7 +211,7 @@ def _conclude(
         excess=excess,
         loo=fits.loo.penalty,
         scale=scale,
-        totals=totals,
+        totals=totals._replace(rss=totals.rss * np.outer(*[problem.rows.scale] * 2)),
         ahead=np.diag(used.leverages.ahead) / used.n_samples,
         reach=used.reach,
         penalty_ratio=ratio,
@@ -209,7 +220,7 @@ def _conclude(
 
 
 def _report(
-    plan: Plan, fits: Fitted, excess: auto.Excess, Sigma: np.ndarray, dof: np.ndarray,
+    plan: Plan, fits: Fitted, excess: auto.Excess, Sigma: np.ndarray, law: Noise,
     n_rows: int,
 ) -> Report:  # fmt: skip
     """Return the `Report` of the fit in use."""
@@ -220,27 +231,33 @@ def _report(
     nearest = found.nearest if found else None
     return Report(
         method=plan.formula.name,
-        noise=plan.noise if isinstance(plan.noise, str) else "known",
+        noise=law.kind,
         route=information.sums.route,
         n_samples=float(fit.n_samples),
         n_parameters=information.sums.network.n_parameters,
         rank=fit.rank,
         edf=float(fit.edf.sum()),
         edf_fit=float(nearest.edf.sum()) if nearest else np.nan,
-        dof=_per_output(dof),
+        dof=_per_output(law.dof),
         noise_variance=_per_output(Sigma),
-        penalty=float(fit.penalty.strength),
+        penalty=_of_raw_data(fit, fit.penalty),
         condition_number=float(information.condition),
         relative_offset=float(fits.offset),
         max_leverage=fit.leverages.largest,
         press=float(np.diag(loo.press) @ scale**2 / len(scale)),
         press_ratio=float(np.trace(loo.loo_noise) / s2) if 0 < s2 < np.inf else np.nan,
-        loo_penalty=float(loo.penalty.strength),
+        loo_penalty=_of_raw_data(fit, loo.penalty),
         step_variance=_per_output(moved),
         excess_variance=_per_output(excess.variance),
         reason=plan.reason,
         rows_used=fit.totals.n_rows / n_rows,
     )
+
+
+def _of_raw_data(fit: LinearizedFit, penalty: Penalty) -> float:
+    """Return lambda, nan where parameters are in coordinates of their own."""
+    tuned = fit.rows.network.coordinates is not None
+    return np.nan if tuned else float(penalty.strength)
 
 
 def _per_output(values: np.ndarray) -> Any:

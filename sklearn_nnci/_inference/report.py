@@ -44,7 +44,7 @@ class Report(NamedTuple):
     noise_variance: Any
     """s^2 in squared units of y; Sigma (m, m) for several outputs."""
     penalty: float
-    """lambda in A."""
+    """lambda in A; nan for a tuned network, whose ``penalties_`` are several."""
     condition_number: float
     """Condition number c of the factor of A, in the Frobenius norm (of the dual route,
     a bound of that in the spectral norm). From 1e12 on digits are being lost, eps c;

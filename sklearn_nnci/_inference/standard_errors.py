@@ -5,13 +5,18 @@ tuples, so that any format can save it; records are rebuilt from it here.
 
 With v(x) = j'Cj the variance of f(x), RO the relative offset at which a given noise
 widens under ``"auto"``, b(x) = j'step what is left to the evidence optimum and u what
-the rule adds to every variance (each 0 elsewhere),
+the rule adds to every variance, and d_k(x) = f_k - f the distance to other networks
+that could as well be the best, of weight w_k (each 0 elsewhere),
 
-    se_mean^2 = v (1 + RO^2) + b^2 + u,    se_obs^2 = max(s^2 + v + b^2 + u, se_mean^2).
+    c^2 = b^2 + u + sum w_k d_k^2,
+    se_mean^2 = v (1 + RO^2) + c^2,        se_obs^2 = max(s^2 + v + c^2, se_mean^2).
 
 Jointly over rows, u goes along with v: with D = diag(1 / sqrt v), the covariance is
-V (1 + RO^2) + b b' + u D V D, so that the difference of two rows loses its variance as
-they come together, and the correlation does not depend on how many rows lie between.
+
+    V (1 + RO^2) + b b' + sum w_k d_k d_k' + u D V D,
+
+so that the difference of two rows loses its variance as they come together, and the
+correlation does not depend on how many rows lie between.
 """
 
 from typing import Any, NamedTuple
@@ -23,11 +28,17 @@ from sklearn_nnci._inference.infer import Inference
 from sklearn_nnci._linearized.route import restore
 from sklearn_nnci._linearized.totals import Edges, Totals
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import Network, pack, transposed, unpack
+from sklearn_nnci._network.perceptron import (
+    Network,
+    linear_predictor,
+    pack,
+    transposed,
+    unpack,
+)
 from sklearn_nnci._numerics.chunks import row_slices
 
 # The layout of the state below; one of another layout is not read.
-LAYOUT = 2
+LAYOUT = 3
 # A column may leave its training range by this part of it before it extrapolates.
 MARGIN = 0.1
 
@@ -42,11 +53,13 @@ class Moments(NamedTuple):
 
 
 def to_state(
-    inference: Inference, network: Network, found: Diagnostics, asked: dict[str, Any]
-) -> dict[str, Any]:
+    inference: Inference, network: Network, found: Diagnostics, asked: dict[str, Any],
+    near: dict[str, np.ndarray] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the `Inference` and its `Diagnostics` as what an estimator keeps.
 
-    `asked` are the parameters that it answers.
+    `asked` are the parameters that it answers; `near` the parameters (K, p), packed for
+    raw data, and weights (K,) of networks that could as well be the best.
     """
     posterior, edges = inference.posterior, inference.totals.edges
     texts = tuple(f"{check.warning}: {check.advice}" for check in found.raised)
@@ -63,6 +76,7 @@ def to_state(
         "step": inference.step,
         "excess": inference.excess.variance,
         "doubt": inference.excess.doubt,
+        "near": near,
         "loo": {**inference.loo._asdict(), "scale": inference.scale},
         "rows": _sums_of(inference.totals),
         "reach": inference.reach,
@@ -118,7 +132,8 @@ def moments(state: dict[str, Any], network: Network, X: Any) -> Moments:
         for part, F in jacobian.stream(network, X):
             v[:, part] = posterior.variance(F)
             b[:, part] = _remaining_step(state, network, F)
-    beside = b**2 + state["excess"][:, None]
+    away = _distances(state, network, X)
+    beside = b**2 + state["excess"][:, None] + np.einsum("kmn,kmn->mn", away, away)
     mean = v * state["widening"] + beside
     s2 = np.diag(state["noise"])[:, None]
     known = np.isfinite(s2) & (s2 > 0.0) & np.ones_like(v, dtype=bool)
@@ -164,7 +179,8 @@ def covariance(
         V, lost = restore(network, state["posterior"]).covariance(F)
         b = _remaining_step(state, network, F).ravel()
         u = np.repeat(state["excess"] + everywhere * state["doubt"], n)
-        V = V * state["widening"] + np.outer(b, b) + _along(V, u)
+        d = _distances(state, network, X).reshape(-1, m * n)
+        V = V * state["widening"] + np.outer(b, b) + d.T @ d + _along(V, u)
     V[lost], V[:, lost] = np.nan, np.nan
     V[lost, lost] = np.inf
     return V.reshape(m, n, m, n).transpose(1, 0, 3, 2)
@@ -180,10 +196,40 @@ def _along(V: np.ndarray, u: np.ndarray) -> np.ndarray:
 def parameter_covariance(
     state: dict[str, Any], network: Network
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the covariance of theta, C + step step', (p, p), and which are lost."""
+    """Return the covariance of theta, C + step step', (p, p), and which are lost.
+
+    In coordinates of its own C is that of phi, and theta = T phi: T C T'.
+    """
     cov, lost = restore(network, state["posterior"]).parameter_covariance()
-    step = state["step"]
-    return cov if step is None else cov + np.outer(step, step), lost
+    if state["step"] is not None:
+        cov = cov + np.outer(state["step"], state["step"])
+    if network.coordinates is not None:
+        cov = _mapped(network, _mapped(network, cov).T)
+    return cov, lost
+
+
+def _mapped(network: Network, M: np.ndarray) -> np.ndarray:
+    """Return T M, T of the coordinates of a network; M (p, k)."""
+    blocks, start = [], 0
+    for block in (*network.coefs, *network.intercepts):
+        rows = M[start : start + block.size]
+        blocks.append(rows.reshape(*block.shape, -1))
+        start += block.size
+    L = len(network.coefs)
+    assert network.coordinates is not None
+    mapped = network.coordinates.directions(blocks[:L], blocks[L:])
+    return np.concatenate([np.reshape(B, (-1, M.shape[1])) for B in sum(mapped, ())])
+
+
+def _distances(state: dict[str, Any], network: Network, X: Any) -> np.ndarray:
+    """Return w_k^1/2 (f_k - f) of the networks nearby, (K, m, n)."""
+    near = state["near"]
+    if near is None:
+        return np.empty((0, network.n_outputs, X.shape[0]))
+    f, like = linear_predictor(network, X), network._replace(coordinates=None)
+    others = (unpack(theta, like) for theta in near["parameters"])
+    weighted = zip(near["weights"], others, strict=True)
+    return np.array([np.sqrt(w) * (linear_predictor(o, X) - f) for w, o in weighted])
 
 
 def _remaining_step(

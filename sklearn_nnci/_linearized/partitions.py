@@ -155,7 +155,7 @@ def partitions(
         given, kept = np.array(_compute(sizes, verbose=False)).T
     if not kept.sum():
         raise InferenceUnavailable("No training row has a positive sample_weight.")
-    part = Part(network, np.ones(network.n_outputs), loss)
+    part = Part(network, training_rows.units_of(network), loss)
     return Partitions(part, blocks, kept, bool(verbose)), int(given.sum())
 
 

@@ -204,4 +204,10 @@ def present(
     absent = w <= 0.0
     if absent.any():
         train = np.flatnonzero(~absent) if train is None else train[~absent[train]]
-    return Rows(network, X, y, w, np.ones(y.shape[1]), loss, train, verbose)
+    return Rows(network, X, y, w, units_of(network), loss, train, verbose)
+
+
+def units_of(network: Network) -> np.ndarray:
+    """Return the units of the outputs that go with its parameters, (m,)."""
+    at = network.coordinates
+    return np.ones(network.n_outputs) if at is None else at.units

@@ -4,12 +4,13 @@ A tuned network is trained on standardised data, each group of its parameters un
 penalty of its own. Its own parameters phi = (V_l, v_l), which all have the penalty 1,
 give the weights for raw data by a linear map, theta = T phi + const,
 
-    W_1 = S_1 V_1,    b_1 = c_1 v_1 - W_1'x0,        S_1 = diag(1 / (scale_x lambda^1/2))
-    W_l = S_l V_l,    b_l = c_l v_l,                 of the last layer o times this, + y0
+    W_1 = S_1 V_1,    b_1 = c_1 v_1 - W_1'x0,
+    W_l = S_l V_l,    b_l = c_l v_l,             of the last layer o times this, + y0
 
-with x0, y0 the means of x and y, o the scale of y and S_l, c_l = lambda^-1/2 of their
-groups. The pre-activations z_l are the same for both, so that the Jacobian by phi is
-that by theta with other inputs of the layers: its blocks are outer products of
+with x0, y0 the means of x and y, o the scale of y; S_l, c_l = lambda^-1/2 of their
+groups, but S_1 = diag(1 / (scale of x_j lambda_j^1/2)). The pre-activations z_l are
+the same for both, so that the Jacobian by phi is that by theta with other inputs of
+the layers: its blocks are outer products of
 
     S_l (a_{l-1} - x0 at l = 1)    and    d_l (o d_L at the last),    c_l d_l of v_l.
 """
@@ -35,6 +36,8 @@ class Coordinates(NamedTuple):
     """y0, (m,)."""
     outputs: np.ndarray
     """o, (m,)."""
+    units: np.ndarray
+    """Of the outputs where all of phi has the penalty 1: noise is the same, (m,)."""
 
     def own(
         self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]

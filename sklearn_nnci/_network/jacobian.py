@@ -5,9 +5,10 @@ The block of layer ``l`` at sample ``i``, output ``k`` is an outer product,
     d f_k(x_i) / d W_l = a_{l-1}[:, i] d_l[:, k, i]',
     d f_k(x_i) / d b_l = c_l d_l[:, k, i],
 
-c_l = 1 but for parameters in `coordinates` of their own, so the Jacobian of any rows is known by its factors. It is written out
-parameter-major, ``Jt`` (p, m, n), only where that is asked for; products with it
-and Gram matrices of rows need the factors alone.
+c_l = 1 but for parameters in `coordinates` of their own, so the Jacobian of any rows
+is known by its factors. It is written out parameter-major, ``Jt`` (p, m, n), only
+where that is asked for; products with it and Gram matrices of rows need the factors
+alone.
 
 Letters: i units below, j units above, k outputs, n rows.
 """

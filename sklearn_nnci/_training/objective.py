@@ -42,7 +42,7 @@ class Objective(NamedTuple):
     y: np.ndarray
     """(m, n)."""
     w: np.ndarray
-    """(n,)."""
+    """(n,), or (m, n) if outputs have weights of their own."""
     penalty: Penalty
     loss: Loss
 
@@ -67,7 +67,9 @@ class Objective(NamedTuple):
         for part in self.parts():
             a = forward(network, self.X[part])
             f[:, part] = a[-1]
-            own = self.w[part] * self.loss.negative_gradient(self.y[:, part], a[-1])
+            own = self.w[..., part] * self.loss.negative_gradient(
+                self.y[:, part], a[-1]
+            )
             cotangent = (own if r is None else r[:, part])[:, None]
             F = jacobian.factors_at(network, a, cotangent)  # of r'f: J'r, row by row
             total += jacobian.vjp(F, np.ones(F.shape[1:]))
@@ -94,7 +96,8 @@ class Objective(NamedTuple):
     def noise(self, point: Point) -> float:
         """Return the mean square of r / sqrt(c), by row and output."""
         e = self.whitened(point)[1]
-        return float(np.sum(e * e) / (self.w.sum() * len(e)))
+        copies = len(e) if self.w.ndim == 1 else 1
+        return float(np.sum(e * e) / (self.w.sum() * copies))
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return F and its gradient (p,)."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_nnci import exceptions
 from sklearn_nnci._linearized import training_rows
-from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._linearized.training_rows import Penalty, Rows
 from sklearn_nnci._network.losses import predicted_mean
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._training import early_stopping
@@ -32,8 +32,8 @@ class Problem(NamedTuple):
     rows: Any
     """Those that trained, `Rows` or `Partitions`."""
     held_out: HeldOut | None
-    strength: float
-    """lambda that training used."""
+    penalty: Penalty
+    """That training used."""
 
 
 def problem(
@@ -68,7 +68,14 @@ def problem(
         chunk = taken(index).chunk()
         held_out = HeldOut(chunk.residuals, chunk.weight, index)
     n_trained = X.shape[0] if train is None else len(train)
-    return Problem(rows, held_out, penalty_of(seen, n_trained))
+    return Problem(rows, held_out, penalty_on(network, seen, n_trained))
+
+
+def penalty_on(network: Network, seen: Remembered, n_trained: int) -> Penalty:
+    """Return Lambda: 1 in the coordinates of a tuned network, else lambda on coefs."""
+    if network.coordinates is not None:
+        return Penalty(1.0, network.n_outputs)
+    return Penalty(penalty_of(seen, n_trained), network.n_intercepts)
 
 
 def penalty_of(seen: Remembered, n_trained: int) -> float:

@@ -28,6 +28,7 @@ class Remembered(NamedTuple):
     alpha: float
     batch_size: Any
     early_stopping: bool
+    regularization: str = "alpha"
     held_out: np.ndarray | None = None
     """Rows that early stopping held out, if they are known."""
     location: np.ndarray | None = None
@@ -40,8 +41,14 @@ class Remembered(NamedTuple):
         """Whether rows were held out."""
         return self.early_stopping and self.solver != "lbfgs"
 
+    @property
+    def decisive(self) -> tuple[str, ...]:
+        """Names of the parameters that training read."""
+        return TUNING if self.regularization == "evidence" else TRAINING
 
-TRAINING = Remembered._fields[:6]
+
+TUNING = ("loss", "activation", "regularization")
+TRAINING = Remembered._fields[:7]
 
 
 def remember(
@@ -74,10 +81,11 @@ def deduce(
 
 
 def check(
-    seen: Remembered, parameters: Mapping[str, Any], names: tuple[str, ...] = TRAINING
-) -> None:
+    seen: Remembered, parameters: Mapping[str, Any],
+    names: tuple[str, ...] | None = None,
+) -> None:  # fmt: skip
     """Refuse parameters that say another training than took place."""
-    for name in names:
+    for name in seen.decisive if names is None else names:
         now, then = parameters[name], getattr(seen, name)
         if now != then:
             raise ValueError(

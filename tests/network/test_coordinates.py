@@ -24,7 +24,7 @@ def coordinates_for(network):
     inputs = (rng.uniform(0.1, 10.0, d), *numbers[: L - 1])
     return Coordinates(
         rng.normal(size=d), inputs, (*numbers[L:], 1.0),
-        rng.normal(size=m), rng.uniform(0.5, 5.0, m),
+        rng.normal(size=m), rng.uniform(0.5, 5.0, m), np.ones(m),
     )  # fmt: skip
 
 
