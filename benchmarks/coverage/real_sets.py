@@ -161,10 +161,13 @@ def summarise(records):
     error, low, high = (np.concatenate([r[name] for r in records]) for name in VECTORS)
     missed = np.maximum(low, 0.0) + np.maximum(-high, 0.0)
     inside = (low <= 0.0) & (high >= 0.0)
+    share = (inside.sum() + 2.0) / (
+        len(inside) + 4.0
+    )  # Agresti and Coull: not 0 near 1
     return dict(
         scores=high - low + 2.0 / (1.0 - LEVEL) * missed,
         covered=inside.mean(),
-        covered_se=inside.std() / np.sqrt(len(inside)),
+        covered_se=np.sqrt(share * (1.0 - share) / len(inside)),
         rmse=np.sqrt(np.mean(error**2)),
         seconds=np.median([r["seconds"] for r in records]),
     )
