@@ -63,11 +63,21 @@ class Curvature(Protocol):
 
 def curvature_at(objective: Objective, point: Point, groups: Groups) -> Curvature:
     """Return the `Curvature` of the rows of an objective, by the cheaper route."""
-    network = unpack(point.theta, objective.like)
+    if point.f.size >= len(point.theta):
+        return primal_at(objective, point, groups)
+    network, cotangent = _linearised(objective, point)
+    return Dual(jacobian.factors(network, objective.X, cotangent), network, groups)
+
+
+def _linearised(objective: Objective, point: Point) -> tuple[Network, np.ndarray]:
+    """Return the network at a point, and the cotangent of its weighted rows."""
     root = objective.whitened(point)[0] + np.zeros(point.f.shape)
-    cotangent = np.eye(len(root))[:, :, None] * root
-    if root.size < network.n_parameters:
-        return Dual(jacobian.factors(network, objective.X, cotangent), network, groups)
+    return unpack(point.theta, objective.like), np.eye(len(root))[:, :, None] * root
+
+
+def primal_at(objective: Objective, point: Point, groups: Groups) -> "Primal":
+    """Return the `Primal` curvature, however few the rows are."""
+    network, cotangent = _linearised(objective, point)
     p, m = network.n_parameters, network.n_outputs
     grams = np.zeros((m, p, p))
     for _, F in jacobian.stream(network, objective.X, cotangent):

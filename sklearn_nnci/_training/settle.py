@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from sklearn_nnci._training.curvature import Curvature, Primal, curvature_at
+from sklearn_nnci._training.curvature import Curvature, curvature_at, primal_at
 from sklearn_nnci._training.groups import Groups
 from sklearn_nnci._training.objective import Objective, Point
 
@@ -68,10 +68,9 @@ def settle(
 
 def _curvature(objective: Objective, point: Point, groups: Groups) -> Curvature:
     """Return the `Curvature` of A - S, or of A where S would cost too much."""
-    curvature = curvature_at(objective, point, groups)
     deeper = len(objective.like.coefs) > 2
-    most = MOST_OF_DEEPER if deeper else MOST_PARAMETERS
-    if not isinstance(curvature, Primal) or len(point.theta) > most:
-        return curvature
+    if len(point.theta) > (MOST_OF_DEEPER if deeper else MOST_PARAMETERS):
+        return curvature_at(objective, point, groups)
+    curvature = primal_at(objective, point, groups)
     hessian = curvature.grams.sum(axis=0) - objective.second_order(point)
     return curvature._replace(grams=hessian[None])
