@@ -250,8 +250,9 @@ def test_of_many_rows_a_fixed_sample(monkeypatch):
     assert found.statistic == pytest.approx(expected[1], rel=1e-9)
 
 
-def test_large_networks_are_not_tested(monkeypatch):
-    fit = fit_of(some_rows(Case("tanh", (), n_samples=60)))
+def test_networks_of_more_parameters_than_half_of_the_rows_are_not_tested():
+    case = Case("tanh", (10,), n_samples=102)  # 51 parameters
+    fit = fit_of(some_rows(case), strength=30.0)
     assert misfit(fit) is not NOT_TESTED
-    monkeypatch.setattr(module, "MOST_PARAMETERS", 3)
-    assert misfit(fit) is NOT_TESTED
+    fewer = fit._replace(rows=fit.rows.sample(np.arange(101)))
+    assert misfit(fewer) is NOT_TESTED
