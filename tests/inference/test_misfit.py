@@ -7,6 +7,7 @@ from scipy import sparse, stats
 from sklearn import config_context
 from sklearn.neural_network import MLPRegressor
 
+from sklearn_nnci import MLPRegressorCI
 from sklearn_nnci._inference import misfit as module
 from sklearn_nnci._inference.misfit import NOT_TESTED, misfit
 from sklearn_nnci._linearized.partitions import partitions
@@ -157,6 +158,24 @@ def test_units_of_inputs_and_outputs_do_not_matter():
     found, expected = found_in(moved), found_in(rows)
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-6)
     assert found.dof == expected.dof
+
+
+def test_coordinates_of_the_network_do_not_matter():
+    """They change what a unit of a weight is, not what a change of weights explains."""
+    X, y = sine_data(n=150, noise=0.3)
+    X = np.column_stack([1e3 + 50.0 * X, np.random.default_rng(0).normal(size=150)])
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(2,), activation="tanh", solver="lbfgs",
+        regularization="evidence", random_state=0,
+    ).fit(X, 40.0 * y)  # fmt: skip
+    network = net._network()
+    assert network.coordinates is not None
+    rows = Rows(network, X, 40.0 * y[:, None], np.ones(150), np.ones(1))
+    fit = fit_of(rows, strength=1.0)
+    plain = rows._replace(network=network._replace(coordinates=None))
+    found, expected = misfit(fit), misfit(fit._replace(rows=plain))
+    assert found.dof == expected.dof
+    assert found.statistic == pytest.approx(expected.statistic, rel=1e-7)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1])
