@@ -44,9 +44,7 @@ class Moments(NamedTuple):
         return self.within + self.between
 
 
-def by_evidence(
-    log_evidence: Sequence[float], symmetry: Sequence[float], n: float
-) -> np.ndarray:
+def by_evidence(log_evidence: Any, symmetry: Any, n: float) -> np.ndarray:
     """Return weights (K,) from log Z and log S (K,), `n` numbers being observed."""
     scores = np.asarray(log_evidence, dtype=float) + np.asarray(symmetry, dtype=float)
     return _softmax(scores / np.sqrt(n))

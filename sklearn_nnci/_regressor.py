@@ -626,7 +626,12 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         inference = infer(problem, self.covariance, self.noise)
         polished = vars(self).get("_polished", {}).get("reason")
         found = diagnostics.found(
-            inference, problem.rows, self.covariance, self.solver, polished
+            inference,
+            problem.rows,
+            self.covariance,
+            self.solver,
+            polished,
+            self._seen_tuning(),
         )
         asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
         near = vars(self).get("_starts", {}).get("near")

@@ -26,7 +26,8 @@ class ReportMethods:
     @property
     def inference_(self) -> Report:
         """What inference found, a `Report`."""
-        return Report(**self._with_inference()[0]["report"])
+        report = Report(**self._with_inference()[0]["report"])
+        return report._replace(log_evidence=self._log_evidence_if_tuned())
 
     @property
     def polish_(self) -> polish.Polish:

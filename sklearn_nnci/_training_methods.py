@@ -8,6 +8,7 @@ from scipy.linalg import LinAlgError
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sklearn_nnci._inference.advice import Tuned as TunedFacts
 from sklearn_nnci._linearized.training_rows import target, weights
 from sklearn_nnci._network import losses, perceptron
 from sklearn_nnci._network.coordinates import Coordinates
@@ -150,6 +151,20 @@ class TrainingMethods:
         if len(starts.evidences) > 1:
             self._starts = {**starts._asdict(), "near": starts.near}
 
+    def _seen_tuning(self):
+        """Return what diagnostics say of tuning, or None."""
+        if "_tuned" not in vars(self):
+            return None
+        starts = vars(self).get("_starts", {})
+        near = starts.get("near") or {"weights": [1.0]}
+        return TunedFacts(
+            self._tuned["log_evidence_of_nothing"] - self.log_evidence_,
+            self.gamma_[: self.n_features_in_],
+            len(self.start_evidences_),
+            len(near["weights"]),
+            starts.get("apart", np.zeros(self.n_outputs_)),
+        )
+
     def _of_tuned(self, name):
         """Return what is kept of a tuned network; AttributeError of any other."""
         check_is_fitted(self)
@@ -192,6 +207,9 @@ class TrainingMethods:
         `sklearn_nnci.metrics.evidence_scorer` for networks of several sizes.
         """
         return self._of_tuned("log_evidence")
+
+    def _log_evidence_if_tuned(self):
+        return self.log_evidence_ if "_tuned" in vars(self) else np.nan
 
     @property
     def start_evidences_(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from sklearn.pipeline import Pipeline
 
-__all__ = ["loo_scorer"]
+__all__ = ["evidence_scorer", "loo_scorer"]
 
 
 def loo_scorer(estimator, X, y, sample_weight=None):
@@ -66,6 +66,67 @@ def loo_scorer(estimator, X, y, sample_weight=None):
             "TransformedTargetRegressorCI."
         )
     return model.loo_score(X, y, sample_weight)
+
+
+def evidence_scorer(estimator, X=None, y=None):
+    """Return the log evidence of a tuned network: selection without refits or folds.
+
+    For searches that train on all rows, ``GridSearchCV(model, grid,
+    scoring=evidence_scorer, cv=[(rows, rows)])`` with ``rows = np.arange(len(y))``:
+    over hidden layers, activations, features. It weighs the fit against the number of
+    parameters that it needs, and counts how many networks are the same but for the
+    order and the signs of their units, so that networks of several sizes compare.
+
+    Parameters
+    ----------
+    estimator : MLPRegressorCI
+        Fitted with ``regularization='evidence'``, also at the end of a pipeline or
+        search, or inside a `TransformedTargetRegressorCI`.
+    X, y : ignored
+        What is scored is the fit to the rows it was trained on.
+
+    Returns
+    -------
+    score : float
+        ``log_evidence_`` and the logarithm of that number.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` does not end in an `MLPRegressorCI`.
+    AttributeError
+        If its ``regularization`` is another.
+
+    References
+    ----------
+    .. [1] D. J. C. MacKay, "A practical Bayesian framework for backpropagation
+       networks", Neural Computation 4, 1992.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_nnci import MLPRegressorCI
+    >>> from sklearn_nnci.metrics import evidence_scorer
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (100, 1))
+    >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.standard_normal(100)
+    >>> net = MLPRegressorCI(activation="tanh", regularization="evidence",
+    ...                      n_restarts=2, random_state=0)
+    >>> rows = np.arange(len(y))
+    >>> search = GridSearchCV(net, {"hidden_layer_sizes": [(1,), (4,)]},
+    ...                       scoring=evidence_scorer, cv=[(rows, rows)])
+    >>> search.fit(X, y).best_params_
+    {'hidden_layer_sizes': (4,)}
+    """
+    model, _ = unwrap(estimator)
+    if not hasattr(type(model), "log_evidence_"):
+        raise TypeError(
+            f"estimator has no evidence, got {model!r}. Try an MLPRegressorCI with "
+            "regularization='evidence', alone, at the end of a pipeline or search, or "
+            "inside a TransformedTargetRegressorCI."
+        )
+    return model.log_evidence_ + model._symmetry
 
 
 def unwrap(estimator, X=None):

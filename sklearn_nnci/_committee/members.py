@@ -135,11 +135,16 @@ def weigh(members: Sequence[Any], X: Any, y: np.ndarray, sample_weight: Any) -> 
 def _evidence_weights(
     members: Sequence[Any], X: Any, y: np.ndarray, w: np.ndarray
 ) -> np.ndarray:
-    return mixture.by_evidence(
-        [one.log_evidence_ for one in members],
-        [one._symmetry for one in members],
-        w.sum() * y.shape[1],
-    )
+    """Return weights by evidence, those of one architecture with one symmetry.
+
+    That of the best of them: of networks of the same size, those with more active
+    units would else be favoured.
+    """
+    evidences = np.array([one.log_evidence_ for one in members])
+    sizes = [str(one.hidden_layer_sizes) for one in members]
+    best = {sizes[k]: members[k] for k in np.argsort(evidences)}  # the last stays
+    symmetries = [best[h]._symmetry for h in sizes]
+    return mixture.by_evidence(evidences, symmetries, w.sum() * y.shape[1])
 
 
 def _objective_weights(

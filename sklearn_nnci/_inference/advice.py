@@ -23,6 +23,22 @@ LARGEST_SMOOTHING = 10.0
 # Networks expect X and y of locations and spreads around 1: no value of X, and no mean
 # of y, beyond the larger; a spread of y, and some values of X, beyond the smaller.
 SMALLEST, LARGEST = 0.1, 20.0
+# Well-determined parameters of an input that is off; how many of these are named.
+OFF, MOST_NAMED = 0.1, 10
+
+
+class Tuned(NamedTuple):
+    """What advice depends on of a network that chose its penalties."""
+
+    for_nothing: float
+    """Log evidence of no dependence on X, less that of the network."""
+    gamma: np.ndarray
+    """Well-determined parameters of each input, (d,)."""
+    n_starts: int
+    n_near: int
+    """Starts that could as well be the best, itself included."""
+    apart: np.ndarray
+    """Root mean square distance of the starts from the best, (m,), in units of y."""
 
 
 class Fitted(NamedTuple):
@@ -37,6 +53,8 @@ class Fitted(NamedTuple):
     """Whether the network has units of relu."""
     polished: str | None
     """Why polishing stopped; None: not polished."""
+    tuned: Tuned | None = None
+    """None: penalties were given."""
 
     @property
     def report(self) -> Report:
@@ -76,7 +94,37 @@ def no_dof(fitted: Fitted) -> str:
     )
 
 
+def nothing(fitted: Fitted) -> str:
+    assert fitted.tuned is not None
+    more = ", n_restarts=9, whose starts look for curves that bend more," * (
+        fitted.tuned.n_starts == 1
+    )
+    return (
+        "Nothing was found: the evidence for the network is not clearly above that for "
+        f"no dependence on X at all. Try more rows{more} or other features."
+    )
+
+
+def off(fitted: Fitted) -> str:
+    assert fitted.tuned is not None
+    names = ", ".join(map(str, np.flatnonzero(fitted.tuned.gamma < OFF)[:MOST_NAMED]))
+    return f"Inputs {names} are off: predictions hardly depend on them. See relevance_."
+
+
+def disagree(fitted: Fitted) -> str:
+    return (
+        "Other starts predict otherwise, and none comes close to the best in evidence: "
+        "intervals do not contain their distance. Try a larger n_restarts, or "
+        "MLPEnsembleRegressorCI, whose intervals do."
+    )
+
+
 def wide(fitted: Fitted) -> str:
+    if fitted.tuned:
+        return (
+            "Prediction intervals are as wide as knowing nothing, wider than those of "
+            "the mean of y. Try more rows, or other features."
+        )
     what = _scaling(fitted.inference.totals) or "Try a larger alpha, or more rows."
     return (
         "Prediction intervals are as wide as knowing nothing, wider than those of the "
@@ -129,6 +177,13 @@ def offset(fitted: Fitted) -> str:
 
 def _train_longer(fitted: Fitted) -> str:
     """Return advice that leads to a minimum from here."""
+    if fitted.tuned and fitted.kinked:
+        return (
+            "Kinks of relu stop it. Try activation='tanh' with 10 or 20 units, "
+            "hidden_layer_sizes=(10,)."
+        )
+    if fitted.tuned:
+        return "Try a larger max_iter, or n_restarts."
     unscaled = _scaling(fitted.inference.totals)
     if unscaled:
         return unscaled

@@ -16,7 +16,9 @@ from sklearn_nnci._inference.advice import (
     LARGEST_OFFSET,
     LARGEST_PRESS,
     LARGEST_SMOOTHING,
+    OFF,
     Fitted,
+    Tuned,
 )
 from sklearn_nnci._inference.infer import Inference
 from sklearn_nnci._inference.report import html_table
@@ -32,6 +34,11 @@ KNOWING_NOTHING, LARGEST_WIDTH = 1.96, 1.1
 # Degrees of freedom of smooth networks, over rows: beyond lie half of all fits whose
 # prediction intervals cover less than 0.9.
 LARGEST_EDF = 0.2
+# Nats by which the evidence for a network exceeds that for no dependence on X at all:
+# odds of 20, "strong" (Kass & Raftery 1995).
+LEAST_EVIDENCE = 3.0
+# Starts disagree if their distance from the best exceeds its standard error.
+LARGEST_DISTANCE = 1.0
 # One-step leave-one-out residuals agree with refits to 12 % while h < 0.8.
 LARGEST_LEVERAGE = 0.9
 # Condition number from which on formulas with a sum over rows inside A^-1 .. A^-1 may
@@ -87,11 +94,12 @@ class Diagnostics(tuple):
 
 
 def found(
-    inference: Inference, rows: Any, covariance: str, solver: str, polished: str | None
-) -> Diagnostics:
+    inference: Inference, rows: Any, covariance: str, solver: str,
+    polished: str | None, tuned: Tuned | None = None,
+) -> Diagnostics:  # fmt: skip
     """Return every `Check` of an `Inference`; see `Fitted` for the rest."""
     loss, kinked = LOSSES[rows.loss], rows.network.kinked
-    return checks(Fitted(inference, covariance, loss, solver, kinked, polished))
+    return checks(Fitted(inference, covariance, loss, solver, kinked, polished, tuned))
 
 
 def checks(fitted: Fitted) -> Diagnostics:
@@ -99,12 +107,16 @@ def checks(fitted: Fitted) -> Diagnostics:
     report, inference = fitted.report, fitted.inference
     ends, width = {None: np.nan, "": 0.0}, _width(fitted)
     # One thing at a time: what explains nothing has a cure of its own.
-    far = "" if width > LARGEST_WIDTH else "NotAtMinimumWarning"
+    for_nothing = fitted.tuned.for_nothing if fitted.tuned else np.nan
+    nothing = for_nothing > -LEAST_EVIDENCE
+    wide = "" if nothing else "WideIntervalsWarning"
+    far = "" if nothing or width > LARGEST_WIDTH else "NotAtMinimumWarning"
     table = [
         ("NoResidualDofWarning", "no degrees of freedom left",
          report.edf / fitted.n_rows, EDF_EXHAUSTED, advice.no_dof),
-        ("WideIntervalsWarning", "width over knowing nothing", width,
-         LARGEST_WIDTH, advice.wide),
+        ("WideIntervalsWarning", "evidence for nothing", for_nothing,
+         -LEAST_EVIDENCE, advice.nothing),
+        (wide, "width over knowing nothing", width, LARGEST_WIDTH, advice.wide),
         (far, "step over noise", _step(fitted), LARGEST_STEP,
          advice.step),
         (far if not fitted.formula.evidence else "", "relative offset",
@@ -127,8 +139,29 @@ def checks(fitted: Fitted) -> Diagnostics:
          LARGEST_CONDITION, advice.condition),
         ("RowsLeftOutWarning", "share of rows left out", 1.0 - report.rows_used, 0.0,
          advice.left_out),
+        ("", "inputs that are off", _off(fitted), 0.0, advice.off),
+        ("", "distance of the starts", _distance(fitted), LARGEST_DISTANCE,
+         advice.disagree),
     ]  # fmt: skip
     return Diagnostics(_check(fitted, *row) for row in table)
+
+
+def _off(fitted: Fitted) -> float:
+    """Return how many inputs predictions hardly depend on; nan if not told."""
+    return float((fitted.tuned.gamma < OFF).sum()) if fitted.tuned else np.nan
+
+
+def _distance(fitted: Fitted) -> float:
+    """Return the largest distance of the starts over the standard error of the mean.
+
+    s (edf / n)^1/2, in root mean square over the training rows. nan for a single start,
+    and where others are near the best: their distance is in the intervals.
+    """
+    tuned, report = fitted.tuned, fitted.report
+    if tuned is None or tuned.n_starts == 1 or tuned.n_near > 1 or fitted.unbounded:
+        return np.nan
+    se = np.sqrt(np.diag(fitted.inference.Sigma) * report.edf / fitted.n_rows)
+    return float(np.max(tuned.apart / np.maximum(se, np.finfo(float).tiny)))
 
 
 def _check(

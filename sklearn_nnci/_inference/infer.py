@@ -227,6 +227,7 @@ def _report(
     fit, found, loo = fits.used, fits.found, fits.loo
     information, scale = fit.information, fit.rows.scale
     s2 = np.trace(loo.residual_noise)
+    log_likelihood, aic, bic = _criteria(fits, fit.totals.rss * np.outer(scale, scale))
     moved = scale**2 * (auto.mean_squared_step(found) if found else np.nan)
     nearest = found.nearest if found else None
     return Report(
@@ -251,7 +252,27 @@ def _report(
         excess_variance=_per_output(excess.variance),
         reason=plan.reason,
         rows_used=fit.totals.n_rows / n_rows,
+        log_likelihood=log_likelihood,
+        aic=aic,
+        bic=bic,
+        log_evidence=np.nan,
     )
+
+
+def _criteria(fits: Fitted, rss: np.ndarray) -> tuple[float, float, float]:
+    """Return log likelihood, AIC and BIC of `rss` (m, m), in squared units of y.
+
+    For each output log L = -n/2 (log 2 pi RSS/n + 1); each has a variance to estimate.
+    """
+    fit, m = fits.used, len(rss)
+    n, nearest = fit.n_samples, fits.found.nearest if fits.found else None
+    if not LOSSES[fit.rows.loss].linear:
+        return np.nan, np.nan, np.nan
+    variances = np.maximum(np.diag(rss) / n, np.finfo(float).tiny)
+    log_L = -0.5 * n * (np.log(2.0 * np.pi * variances) + 1.0).sum()
+    used = (nearest or fit).edf.sum() + m
+    aic, bic = (factor * used - 2.0 * log_L for factor in (2.0, np.log(n)))
+    return float(log_L), float(aic), float(bic)
 
 
 def _of_raw_data(fit: LinearizedFit, penalty: Penalty) -> float:

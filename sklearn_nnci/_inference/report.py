@@ -75,6 +75,16 @@ class Report(NamedTuple):
     """Why this method, for ``"auto"``; else empty."""
     rows_used: float
     """Part of the rows that inference used; 1 unless memory was short."""
+    log_likelihood: float
+    """Of normal residuals of variance RSS / n, for each output by itself; nan for a
+    Poisson loss."""
+    aic: float
+    """2 (edf + m) - 2 log_likelihood, the edf of the network as it is: `edf_fit` where
+    it is known. The smaller the better, for the same rows."""
+    bic: float
+    """log(n) (edf + m) - 2 log_likelihood."""
+    log_evidence: float
+    """Of a tuned network, ``log_evidence_``; nan of others."""
     warnings: tuple = ()
     """Messages of the warnings raised."""
 
@@ -126,6 +136,7 @@ class Report(NamedTuple):
                 _row("step_variance", self.step_variance, "mean squared step to go"),
                 _row("excess_variance", excess, "in the variance of every mean"),
                 _row("relative_offset", left, "0 at a minimum"),
+                _row("log_evidence", self.log_evidence, "log marginal likelihood"),
             ],
             [("warnings", f"{len(self.warnings) or 'none'}", raised)],
         )

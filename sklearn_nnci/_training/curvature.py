@@ -54,6 +54,9 @@ class Curvature(Protocol):
     def determined(self, strengths: np.ndarray) -> Determined:
         """Return what the rows determine under the lambda_g, (G,)."""
 
+    def by_parameter(self, strengths: np.ndarray) -> np.ndarray:
+        """Return gamma of each parameter, (p,), 1 of those without a penalty."""
+
     def step(self, g: np.ndarray, strengths: np.ndarray, mu: float) -> np.ndarray:
         """Return (A + mu I)^-1 g, (p,), nothing being added to free parameters."""
 
@@ -114,6 +117,11 @@ class Primal(NamedTuple):
         log_det = 2.0 * np.log(np.diag(C)).sum() - groups.sizes @ np.log(strengths)
         return Determined(groups.sizes - strengths * trace, edf, float(log_det))
 
+    def by_parameter(self, strengths: np.ndarray) -> np.ndarray:
+        """Return gamma of each parameter, 1 - lambda (A^-1)_jj."""
+        inverse = lapack.dpotri(self._factor(strengths, 0.0), lower=1)[0]
+        return 1.0 - self.groups.penalty(strengths).apply(np.diag(inverse))
+
     def step(self, g: np.ndarray, strengths: np.ndarray, mu: float) -> np.ndarray:
         """Return (A + mu I)^-1 g."""
         C = self._factor(strengths, mu)
@@ -148,17 +156,29 @@ class Dual(NamedTuple):
 
     def determined(self, strengths: np.ndarray) -> Determined:
         """Return what the rows determine under the lambda_g."""
+        P, log_det = self._projection(strengths)
+        _, m, n = self.factors.shape
+        edf = n - np.diag(P).reshape(m, n).sum(axis=1)
+        return Determined(self._gamma(P, strengths), edf, log_det)
+
+    def _projection(self, strengths: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return P (N, N), and log |V| + log |O'V^-1 O|."""
         C, O = self._factored(strengths, 0.0)
         inverse = lapack.dpotri(C, lower=1)[0]
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         VO = inverse @ O
         trend = linalg.cholesky(O.T @ VO, lower=True)
         G = linalg.solve_triangular(trend, VO.T, lower=True)
-        P = inverse - G.T @ G
         log_det = 2.0 * (np.log(np.diag(C)).sum() + np.log(np.diag(trend)).sum())
-        _, m, n = self.factors.shape
-        edf = n - np.diag(P).reshape(m, n).sum(axis=1)
-        return Determined(self._gamma(P, strengths), edf, float(log_det))
+        return inverse - G.T @ G, float(log_det)
+
+    def by_parameter(self, strengths: np.ndarray) -> np.ndarray:
+        """Return gamma of each parameter, j'P j / lambda of its column j of J."""
+        P, _ = self._projection(strengths)
+        Jt = jacobian.dense(self.factors).reshape(self.factors.shape[0], -1)
+        kept = Jt[: len(self.groups.group_of)]
+        found = np.einsum("pi,pi->p", kept @ P, kept) / strengths[self.groups.group_of]
+        return np.append(found, np.ones(self.groups.n_free))
 
     def _gamma(self, P: np.ndarray, strengths: np.ndarray) -> np.ndarray:
         """Return tr P J_g J_g' / lambda_g, (G,).

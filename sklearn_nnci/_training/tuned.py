@@ -5,6 +5,7 @@ standard deviations.
 """
 
 import itertools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +17,11 @@ from sklearn_nnci._network import perceptron
 from sklearn_nnci._network.perceptron import Network, forward, sensitivities
 from sklearn_nnci._numerics.progress import progress
 from sklearn_nnci._training.groups import groups_of
-from sklearn_nnci._training.tuning import FIRST, Data, Tuned, tune
+from sklearn_nnci._training.tuning import FIRST, LEAST_NOISE, Data, Tuned, tune
 
 # Activations of which a unit may change its sign with the weights around it: only if
 # they are odd, as tanh, does that give another network of the same penalty.
 ODD = ("tanh", "identity")
-# A unit is active if without it the sum of squares would change by this part of s^2.
-ACTIVE = 0.01
 # Starts within so many nats of the best could as well be the best.
 NEAR = 10.0
 
@@ -50,6 +49,8 @@ class TunedNetwork(NamedTuple):
     """log Z, y in its own units."""
     symmetry: float
     """Log of the number of networks that are the same."""
+    log_evidence_of_nothing: float
+    """log Z of outputs that do not depend on X."""
     relevance: np.ndarray
     """Root mean square of df / dx_j, (d,), on standardised data."""
     losses: np.ndarray
@@ -65,6 +66,8 @@ class Starts(NamedTuple):
     """log Z, (K,)."""
     parameters: np.ndarray
     """Packed, for raw data, (K, p)."""
+    apart: np.ndarray
+    """Root mean square distance of their predictions from the best's, (m,)."""
 
     @property
     def near(self) -> dict[str, np.ndarray] | None:
@@ -93,12 +96,24 @@ def trained(
     found = list(progress(found, "starts", verbose and len(seeds) > 1, len(seeds)))
     networks = [_for_raw_data(one, x_moments, y_moments) for one in found]
     evidences = np.array([one.log_evidence for one in found])
-    evidences -= (data.n - 1.0) * np.log(y_moments[1]).sum()
+    in_units = (data.n - 1.0) * np.log(y_moments[1]).sum()
+    evidences -= in_units
     best = int(np.argmax(evidences))
     kept = _kept(found[best], data, networks[best])
     packed = np.array([perceptron.pack(*one[:2]) for one in networks])
-    kept = kept._replace(log_evidence=float(evidences[best]))
-    return networks[best], kept, Starts(evidences, packed)
+    kept = kept._replace(
+        log_evidence=float(evidences[best]),
+        log_evidence_of_nothing=kept.log_evidence_of_nothing - in_units,
+    )
+    apart = _apart(data, [one.network for one in found], best) * y_moments[1]
+    return networks[best], kept, Starts(evidences, packed, apart)
+
+
+def _apart(data: Data, networks: list[Network], best: int) -> np.ndarray:
+    """Return the root mean square distance of predictions from the best's, (m,)."""
+    f = np.array([perceptron.linear_predictor(one, data.X) for one in networks])
+    squares = ((f - f[best]) ** 2).sum(axis=0) / max(len(f) - 1, 1)
+    return np.sqrt(squares @ data.w / data.w.sum())
 
 
 def standardised(X: Any, y: np.ndarray, w: np.ndarray) -> tuple[Data, Moments, Moments]:
@@ -164,13 +179,13 @@ def _for_raw_data(tuned: Tuned, x: Moments, y: Moments) -> Network:
 def _kept(tuned: Tuned, data: Data, network: Network) -> TunedNetwork:
     """Return the `TunedNetwork` of the best start, `network` for raw data."""
     assert network.coordinates is not None
-    noise = tuned.noise * tuned.penalties.units**2
     return TunedNetwork(
         coordinates=tuple(network.coordinates),
         penalties=tuned.penalties.strengths,
         gamma=tuned.gamma,
         log_evidence=tuned.log_evidence,
-        symmetry=symmetry(tuned.network, data, noise),
+        symmetry=symmetry(tuned.active, network.activation),
+        log_evidence_of_nothing=evidence_of_nothing(data),
         relevance=relevance(tuned.network, data),
         losses=tuned.losses,
         settled=tuple(tuned.settled),
@@ -184,18 +199,21 @@ def relevance(network: Network, data: Data) -> np.ndarray:
     return np.sqrt((slopes**2 @ data.w).mean(axis=1) / data.w.sum())
 
 
-def symmetry(network: Network, data: Data, noise: np.ndarray) -> float:
-    """Return log h! (+ h log 2 for odd activations), over active units of each layer.
+def symmetry(active: Iterable[int], activation: str) -> float:
+    """Return log h! (+ h log 2 for odd activations), summed over h of each layer.
 
-    So many networks are the same but for the order and the signs of their units.
-    `noise` are the variances of the outputs, (m,).
+    So many networks are the same but for the order and the signs of their active units.
     """
-    activations, total = forward(network, data.X), 0.0
-    deltas = sensitivities(network, activations)
-    for a, W, d in zip(activations[1:-1], network.coefs[1:], deltas[1:], strict=True):
-        away = a - (a @ data.w / data.w.sum())[:, None]
-        moved = np.einsum("ij,jkn->ikn", W, d) * away[:, None]  # of f, without the unit
-        size = (moved**2 @ data.w / noise).max(axis=1)
-        h = int((size > ACTIVE).sum())
-        total += gammaln(h + 1.0) + h * np.log(2.0) * (network.activation in ODD)
-    return float(total)
+    signs = np.log(2.0) * (activation in ODD)
+    return float(sum(gammaln(h + 1.0) + h * signs for h in active))
+
+
+def evidence_of_nothing(data: Data) -> float:
+    """Return log Z of outputs that do not depend on X, standardised.
+
+    Each is N(b0, s^2), s^2 = n / (n - 1): the same with V = I.
+    """
+    n, variance = data.n, data.w @ data.y**2 / data.w.sum()
+    s2 = np.maximum(variance * n / (n - 1.0), LEAST_NOISE)
+    each = (n - 1.0) * (np.log(2.0 * np.pi * s2) + 1.0) + np.log(n)
+    return float(-0.5 * each.sum())

@@ -37,7 +37,9 @@ RANGE = (0.05, 1e5)
 MOST_CHANGE = np.exp(2.0)
 # Least s^2: that of data without noise, which have none to tell.
 LEAST_NOISE = 1e-6
-# Well-determined parameters have at least so many.
+# A unit is active if more of its own parameters than this are well determined.
+ACTIVE = 1.0
+# Well-determined parameters of a group are at least so many.
 LEAST_GAMMA = 1e-10
 # Damping: at first and where no step is one, in units of the mean squared column.
 DAMPING, MOST_DAMPING, LEAST_DAMPING, TRIES = 1e-2, 1e8, 1e-10, 12
@@ -96,6 +98,8 @@ class Tuned(NamedTuple):
     """log Z."""
     gamma: np.ndarray
     """(G,)."""
+    active: tuple[int, ...]
+    """Units of each hidden layer that the rows determine."""
     losses: np.ndarray
     """F / (n m) after each step, and at the end."""
     settled: Polish
@@ -212,7 +216,9 @@ def _conclude(tuning: Tuning, state: State, losses: list[float]) -> Tuned:
     s2 = tuning.noise(before)
     end = settle(objective, state.point, groups, penalties.strengths, s2)
     F, gradient = objective.value_and_gradient(end.point.theta)
-    found = curvature_at(objective, end.point, groups).determined(penalties.strengths)
+    curvature = curvature_at(objective, end.point, groups)
+    found = curvature.determined(penalties.strengths)
+    by_parameter = curvature.by_parameter(penalties.strengths)
     size = float(np.abs(gradient).max())
     method = "levenberg-marquardt"
     return Tuned(
@@ -221,6 +227,20 @@ def _conclude(tuning: Tuning, state: State, losses: list[float]) -> Tuned:
         noise=tuning.noise(F),
         log_evidence=tuning.log_evidence(F, penalties, found.log_det),
         gamma=found.gamma,
+        active=active_units(unpack(by_parameter, tuning.like)),
         losses=np.array([*losses, F]) / (tuning.data.n * tuning.data.y.shape[1]),
         settled=Polish(end.steps, before, F, size, method, end.reason),
+    )
+
+
+def active_units(gamma: Network) -> tuple[int, ...]:
+    """Return how many units of each hidden layer the rows determine.
+
+    `gamma` are well-determined parameters, as the blocks of a network. Units with less
+    than one share their task, or have none: exchanging them gives no other network.
+    """
+    layers = zip(gamma.coefs[:-1], gamma.intercepts[:-1], gamma.coefs[1:], strict=True)
+    return tuple(
+        int((W.sum(axis=0) + b + out.sum(axis=1) > ACTIVE).sum())
+        for W, b, out in layers
     )
