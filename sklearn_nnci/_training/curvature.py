@@ -111,11 +111,14 @@ class Primal(NamedTuple):
         """Return what the rows determine under the lambda_g."""
         groups, C = self.groups, self._factor(strengths, 0.0)
         inverse = lapack.dpotri(C, lower=1)[0]  # its lower triangle
-        trace = groups.sums(np.diag(inverse))
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        edf = np.einsum("ij,kij->k", inverse, self.grams)
+        gamma = groups.sizes - strengths * groups.sums(np.diag(inverse))
+        if len(self.grams) == 1:
+            edf = np.array([gamma.sum() + 1.0])
+        else:
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+            edf = np.einsum("ij,kij->k", inverse, self.grams)
         log_det = 2.0 * np.log(np.diag(C)).sum() - groups.sizes @ np.log(strengths)
-        return Determined(groups.sizes - strengths * trace, edf, float(log_det))
+        return Determined(gamma, edf, float(log_det))
 
     def by_parameter(self, strengths: np.ndarray) -> np.ndarray:
         """Return gamma of each parameter, 1 - lambda (A^-1)_jj."""
@@ -129,7 +132,8 @@ class Primal(NamedTuple):
 
     def _factor(self, strengths: np.ndarray, mu: float) -> np.ndarray:
         """Return the lower Cholesky factor of A + mu I."""
-        A, kept = self.grams.sum(axis=0), np.arange(len(self.groups.group_of))
+        A = self.grams[0].copy() if len(self.grams) == 1 else self.grams.sum(axis=0)
+        kept = np.arange(len(self.groups.group_of))
         A[kept, kept] += strengths[self.groups.group_of] + mu
         return linalg.cholesky(A, lower=True, check_finite=False)
 

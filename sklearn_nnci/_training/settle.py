@@ -44,11 +44,11 @@ def settle(
     """Return the minimum that `point` leads to, under the lambda_g `strengths`."""
     damping = DAMPING
     for steps in range(MOST_STEPS):
-        curvature = _curvature(objective, point, groups)
+        curvature, unit = _curvature(objective, point, groups)
         g = -objective.value_and_gradient(point.theta)[1]
         while True:
             try:
-                step = curvature.step(g, strengths, damping * curvature.unit)
+                step = curvature.step(g, strengths, damping * unit)
             except LinAlgError:  # A - S is not positive
                 damping = 10.0 * max(damping, DAMPING)
                 continue
@@ -57,20 +57,28 @@ def settle(
             if gained or left < LEAST_GAIN * s2 or damping > MOST_DAMPING:
                 break
             damping *= 10.0
-        point, damping = new if gained else point, max(damping / 10.0, LEAST_DAMPING)
-        if left < LEAST_GAIN * s2:
+        point, little = new if gained else point, left < LEAST_GAIN * s2
+        # a step that damping shortened promises little anyway
+        if little and damping <= DAMPING:
             return Settled(point, steps + gained, "gradient vanished")
-        if not gained:
+        if not gained or (little and objective.like.kinked):
             stuck = "kink of relu" if objective.like.kinked else "no further decrease"
-            return Settled(point, steps, stuck)
+            return Settled(point, steps + gained, stuck)
+        damping = max(damping / 10.0, LEAST_DAMPING)
     return Settled(point, MOST_STEPS, "iterations exhausted")
 
 
-def _curvature(objective: Objective, point: Point, groups: Groups) -> Curvature:
-    """Return the `Curvature` of A - S, or of A where S would cost too much."""
+def _curvature(
+    objective: Objective, point: Point, groups: Groups
+) -> tuple[Curvature, float]:
+    """Return the `Curvature` of A - S, or of A, and the unit of damping, that of A.
+
+    Where J vanishes, all units being off, that is 1.
+    """
     deeper = len(objective.like.coefs) > 2
     if len(point.theta) > (MOST_OF_DEEPER if deeper else MOST_PARAMETERS):
-        return curvature_at(objective, point, groups)
+        curvature = curvature_at(objective, point, groups)
+        return curvature, curvature.unit or 1.0
     curvature = primal_at(objective, point, groups)
     hessian = curvature.grams.sum(axis=0) - objective.second_order(point)
-    return curvature._replace(grams=hessian[None])
+    return curvature._replace(grams=hessian[None]), curvature.unit or 1.0
