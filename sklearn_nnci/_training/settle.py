@@ -21,12 +21,12 @@ from sklearn_nnci._training.objective import Objective, Point
 # Parameters up to which S is computed: by a dozen passes over the rows for ten inputs
 # and one hidden layer, by one for each parameter of a deeper network.
 MOST_PARAMETERS, MOST_OF_DEEPER = 500, 150
-MOST_STEPS = 50
+MOST_STEPS = 30
 # Damping, in units of the mean squared column: at first, and its range.
 DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e-12, 1e8
 # Done where a step promises less than this part of s^2: what is left then of the offset
-# is some 1e-3 of the confidence region.
-LEAST_GAIN = 1e-6
+# is some 1e-2 of the confidence region.
+LEAST_GAIN = 1e-4
 
 
 class Settled(NamedTuple):
@@ -42,30 +42,42 @@ def settle(
     objective: Objective, point: Point, groups: Groups, strengths: np.ndarray, s2: float
 ) -> Settled:
     """Return the minimum that `point` leads to, under the lambda_g `strengths`."""
-    damping = DAMPING
+    damping, stuck = DAMPING, "no further decrease"
+    if objective.like.kinked:
+        stuck = "kink of relu"
     for steps in range(MOST_STEPS):
-        curvature, unit = _curvature(objective, point, groups)
-        g = -objective.value_and_gradient(point.theta)[1]
-        while True:
-            try:
-                step = curvature.step(g, strengths, damping * unit)
-            except LinAlgError:  # A - S is not positive
-                damping = 10.0 * max(damping, DAMPING)
-                continue
-            left, new = 0.5 * float(g @ step), objective.at(point.theta + step)
-            gained = objective.change(point, new) < 0.0
-            if gained or left < LEAST_GAIN * s2 or damping > MOST_DAMPING:
-                break
-            damping *= 10.0
-        point, little = new if gained else point, left < LEAST_GAIN * s2
-        # a step that damping shortened promises little anyway
+        new, promised, damping = _step(objective, point, groups, strengths, damping, s2)
+        gained, little = new is not None, promised < LEAST_GAIN * s2
+        point = point if new is None else new
+        # what a step that damping shortened promises says nothing
         if little and damping <= DAMPING:
             return Settled(point, steps + gained, "gradient vanished")
         if not gained or (little and objective.like.kinked):
-            stuck = "kink of relu" if objective.like.kinked else "no further decrease"
             return Settled(point, steps + gained, stuck)
         damping = max(damping / 10.0, LEAST_DAMPING)
     return Settled(point, MOST_STEPS, "iterations exhausted")
+
+
+def _step(
+    objective: Objective, point: Point, groups: Groups, strengths: np.ndarray,
+    damping: float, s2: float,
+) -> tuple[Point | None, float, float]:  # fmt: skip
+    """Return the next point, or None, what was promised of it, and its damping."""
+    curvature, unit = _curvature(objective, point, groups)
+    g, promised = -objective.value_and_gradient(point.theta)[1], np.inf
+    while damping <= MOST_DAMPING:
+        try:
+            step = curvature.step(g, strengths, damping * unit)
+        except LinAlgError:  # A - S is not positive
+            damping = 10.0 * max(damping, DAMPING)
+            continue
+        promised, new = 0.5 * float(g @ step), objective.at(point.theta + step)
+        if objective.change(point, new) < 0.0:
+            return new, promised, damping
+        if promised < LEAST_GAIN * s2:
+            break
+        damping *= 10.0
+    return None, promised, damping
 
 
 def _curvature(
