@@ -42,9 +42,7 @@ def settle(
     objective: Objective, point: Point, groups: Groups, strengths: np.ndarray, s2: float
 ) -> Settled:
     """Return the minimum that `point` leads to, under the lambda_g `strengths`."""
-    damping, stuck = DAMPING, "no further decrease"
-    if objective.like.kinked:
-        stuck = "kink of relu"
+    damping, kinked = DAMPING, objective.like.kinked
     for steps in range(MOST_STEPS):
         new, promised, damping = _step(objective, point, groups, strengths, damping, s2)
         gained, little = new is not None, promised < LEAST_GAIN * s2
@@ -52,7 +50,8 @@ def settle(
         # what a step that damping shortened promises says nothing
         if little and damping <= DAMPING:
             return Settled(point, steps + gained, "gradient vanished")
-        if not gained or (little and objective.like.kinked):
+        if not gained or (little and kinked):
+            stuck = "kink of relu" if kinked else "no further decrease"
             return Settled(point, steps + gained, stuck)
         damping = max(damping / 10.0, LEAST_DAMPING)
     return Settled(point, MOST_STEPS, "iterations exhausted")
@@ -74,7 +73,8 @@ def _step(
         promised, new = 0.5 * float(g @ step), objective.at(point.theta + step)
         if objective.change(point, new) < 0.0:
             return new, promised, damping
-        if promised < LEAST_GAIN * s2:
+        enough = damping <= DAMPING or objective.like.kinked
+        if enough and promised < LEAST_GAIN * s2:
             break
         damping *= 10.0
     return None, promised, damping
