@@ -72,7 +72,8 @@ def noise_of(
         dof = np.full(len(scale), np.inf)
         noise, exhausted = Noise(known, dof, "known"), False
     elif kind == "validation":
-        noise, exhausted = _of_held_out_rows(held_out, scale), False
+        tuned = fit.rows.network.coordinates is not None
+        noise, exhausted = _of_held_out_rows(held_out, scale, tuned), False
     elif kind == "evidence":
         s2 = found.evidence.noise if found else _of_penalties(fit)
         noise, exhausted = _of_evidence(fit, s2)
@@ -90,11 +91,14 @@ def independent(kind: str) -> bool:
     return kind in ("validation", "evidence", "known")
 
 
-def _of_held_out_rows(held_out: HeldOut | None, scale: np.ndarray) -> Noise:
+def _of_held_out_rows(
+    held_out: HeldOut | None, scale: np.ndarray, tuned: bool
+) -> Noise:
     if held_out is None or not held_out.weight.size:
+        cure = "Try" if tuned else "Fit with early_stopping=True, or try"
         raise InferenceUnavailable(
             "noise='validation' needs the rows that early stopping held out, and "
-            "none are known. Fit with early_stopping=True, or try noise='loo'."
+            f"none are known. {cure} noise='loo'."
         )
     n, e = held_out.weight.sum(), held_out.residuals
     Sigma = (e * held_out.weight) @ e.T / n / np.outer(scale, scale)

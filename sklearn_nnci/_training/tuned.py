@@ -132,13 +132,15 @@ def standardised(X: Any, y: np.ndarray, w: np.ndarray) -> tuple[Data, Moments, M
 
 def _standardised(columns: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, Moments]:
     """Return the columns standardised, and (location, scale)."""
-    with np.errstate(over="ignore"):
-        centre = columns[0] + w @ (columns - columns[0]) / w.sum()
-        columns = columns - centre
-        scale = np.sqrt(w @ columns**2 / w.sum())
-    varies = (scale > 0.0) & np.isfinite(scale)
-    scale = np.where(varies, scale, 1.0)
-    return np.where(varies, columns / scale, 0.0), (centre, scale)
+    centre = columns[0] + w @ (columns - columns[0]) / w.sum()
+    columns = columns - centre
+    size = np.abs(columns).max(axis=0)
+    varies = (size > 0.0) & np.isfinite(size)
+    # so that squares neither over- nor underflow
+    size = np.where(varies, size, 1.0)
+    columns = np.where(varies, columns / size, 0.0)
+    scale = np.where(varies, np.sqrt(w @ columns**2 / w.sum()), 1.0)
+    return columns / scale, (centre, size * scale)
 
 
 def _start(

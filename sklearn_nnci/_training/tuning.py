@@ -46,6 +46,8 @@ DAMPING, MOST_DAMPING, LEAST_DAMPING, TRIES = 1e-2, 1e8, 1e-10, 12
 # Done where CALM steps in a row gain less than this part of s^2, and penalties of what
 # is determined change by less than this in their logarithm.
 LEAST_GAIN, LEAST_CHANGE, CALM = 1e-3, 0.03, 3
+# Less by this factor without hidden layers: log Z is exact then, its maximum too.
+EXACT = 1e-3
 # First penalties, and steps before they are updated, in turns. From the first, smooth
 # curves come out best, but a curve that bends much is taken for noise; the second finds
 # that, but overfits small samples. The evidence tells which did better.
@@ -184,8 +186,9 @@ def _advance(tuning: Tuning, state: State, tune: bool) -> State:
         moved = np.max(change * np.clip(found.gamma, 0.0, 1.0), initial=0.0)
     s2 = tuning.noise(objective.value(point))
     after, damping, gain = _step(objective, curvature, point, penalties, state.damping)
-    calm = state.calm + 1 if gain < LEAST_GAIN * s2 and moved < LEAST_CHANGE else 0
-    return State(after, penalties, damping, calm)
+    least = EXACT if len(tuning.like.coefs) == 1 else 1.0
+    little = gain < least * LEAST_GAIN * s2 and moved < least * LEAST_CHANGE
+    return State(after, penalties, damping, state.calm + 1 if little else 0)
 
 
 def _step(
