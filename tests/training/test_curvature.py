@@ -51,16 +51,15 @@ def both(case, w, units):
 
 
 def dense(case, w, units, lam):
-    """(gamma, edf, log det, A) by the definitions."""
+    """(gamma of each parameter, edf, log det, A) by the definitions."""
     J = penalised.weighted_jacobian(case, packed(case.network), case.X, w, units)
     index, m = penalised.group_of(case), case.n_outputs
     A = J.T @ J + np.diag(penalised.penalty(case, lam))
-    inverse, each = np.linalg.inv(A), range(len(lam))
-    traces = [np.diag(inverse)[index == g].sum() for g in each]
-    sizes = np.array([(index == g).sum() for g in each])
+    inverse, sizes = np.linalg.inv(A), np.bincount(index[index >= 0])
+    gamma = 1.0 - penalised.penalty(case, lam) * np.diag(inverse)
     H = np.diag(J @ inverse @ J.T).reshape(m, -1).sum(axis=1)
     log_det = np.linalg.slogdet(A)[1] - sizes @ np.log(lam)
-    return sizes - lam * traces, H, log_det, A
+    return gamma, H, log_det, A
 
 
 @pytest.mark.parametrize("rows", [-3, -1, 0, 1, 40])
@@ -68,8 +67,9 @@ def dense(case, w, units, lam):
 def test_both_routes_are_the_definitions(hidden, m, rows):
     case = case_of(hidden, m, rows)
     w, units, lam = problem(case)
-    gamma, edf, log_det, A = dense(case, w, units, lam)
-    free = penalised.group_of(case) < 0
+    each, edf, log_det, A = dense(case, w, units, lam)
+    index = penalised.group_of(case)
+    free, gamma = index < 0, [each[index == g].sum() for g in range(len(lam))]
     J2 = np.diag(A)[~free] - penalised.penalty(case, lam)[~free]
     g, mu = np.random.default_rng(4).normal(size=len(A)), 0.3
     step = np.linalg.solve(A + np.diag(np.where(free, 0.0, mu)), g)
@@ -81,6 +81,7 @@ def test_both_routes_are_the_definitions(hidden, m, rows):
         np.testing.assert_allclose(found.gamma, gamma, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(found.edf, edf, rtol=1e-9)
         assert found.log_det == pytest.approx(log_det, rel=1e-9, abs=1e-10)
+        np.testing.assert_allclose(route.by_parameter(lam), each, rtol=1e-9, atol=1e-12)
         assert route.unit == pytest.approx(J2.mean(), rel=1e-12)
         for given, expected in ((mu, step), (0.0, np.linalg.solve(A, g))):
             np.testing.assert_allclose(
