@@ -219,16 +219,20 @@ def test_auto_is_bayesian_at_its_own_penalties():
     assert net.influence(X, y).leverage == pytest.approx(h, rel=1e-6)
 
 
-def test_noise_is_that_of_the_evidence_where_little_is_left():
-    """edf / n > 0.3; s^2 = 2F / (n - 1), dof n - 1."""
-    X, y = data(n=9)
+@pytest.mark.parametrize("m", [1, 2])
+def test_noise_is_that_of_the_evidence_where_little_is_left(m):
+    """edf / (n m) > 0.3; s^2 = 2F / (m (n - 1)), dof n - 1."""
+    X, y = data(m, n=9)
     net = network().fit(X, y)
     report = net.inference_
-    assert report.edf > 0.3 * 9 and report.noise == "evidence" and report.dof == 8.0
+    assert report.edf > 0.3 * 9 * m and report.noise == "evidence"
+    np.testing.assert_array_equal(report.dof, 8.0)
+    units = net._tuned["coordinates"][-1]
+    s2 = np.diag(np.atleast_2d(report.noise_variance)) / units**2
     F = net.polish_.objective_after
-    assert report.noise_variance == pytest.approx(2.0 * F / 8.0 * y.var(), rel=1e-6)
+    np.testing.assert_allclose(s2, 2.0 * F / (8.0 * m), rtol=1e-6)
     named = network(covariance="evidence").fit(X, y).inference_
-    assert named.noise_variance == pytest.approx(report.noise_variance, rel=1e-9)
+    np.testing.assert_allclose(named.noise_variance, report.noise_variance, rtol=1e-9)
 
 
 @pytest.mark.parametrize("m", [1, 2])
