@@ -12,8 +12,9 @@ Laplace approximation at the weights at hand (MacKay 1992; Foresee & Hagan 1997)
     s_k^2 <- (|e_k|^2 + s_k^2 edf_k) / n,
 
 one such update for one Levenberg-Marquardt step on F. The intercepts of the output are
-integrated out with density 1. 2F / (m (n - 1)) is RSS / (n m - edf) where the penalties
-have settled, but neither negative nor infinite before, however many parameters there
+integrated out with density 1. 2F / (m (n - 1)) is RSS / (n m - edf) where all penalties
+have settled within `RANGE` (one at its lower end adds lambda |theta_g|^2 - s^2 gamma_g
+to 2F), but neither negative nor infinite before, however many parameters there
 are.
 """
 
