@@ -617,7 +617,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         rows, n_trained = partitions.partitions(
             self._network(), X, y, sample_weight, seen.loss, self.verbose
         )
-        if self.early_stopping:
+        if seen.stopped_early:
             warn_held_out()
         return Problem(rows, None, penalty_on(rows.network, seen, n_trained))
 
@@ -634,7 +634,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             self._seen_tuning(),
         )
         asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
-        near = vars(self).get("_starts", {}).get("near")
+        near = self._near(inference, problem.rows)
         self._inference = standard_errors.to_state(
             inference, network, found, asked, near
         )
@@ -669,6 +669,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
     def __setstate__(self, state):
         saved.check(state.pop("_saved_by", None))
         super().__setstate__(state)
+        for name, default in saved.SINCE.items():
+            vars(self).setdefault(name, default)
         inference = vars(self).get("_inference", {"absent": ""})
         if (
             "absent" not in inference

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_nnci._inference import standard_errors
+from sklearn_nnci._inference import near, standard_errors
 from sklearn_nnci._inference.diagnostics import Check, Diagnostics
 from sklearn_nnci._inference.infer import fit_for_leave_one_out, infer
 from sklearn_nnci._inference.influence import Influence, influence, loo_residuals
@@ -53,8 +53,10 @@ class ReportMethods:
     def between_start_std(self, X) -> np.ndarray:
         """Return the spread of the predictions between starts.
 
-        Intervals of one fit do not contain it: where it is large beside them, the
-        objective has several good minima, and the intervals are too narrow.
+        Under ``"auto"`` intervals contain the distance to starts that could as well be
+        the best, those of named covariances do not: where it is large beside them, the
+        objective has several good minima, and they are too narrow. Starts that rest on
+        a single row are left out.
 
         Parameters
         ----------
@@ -76,9 +78,10 @@ class ReportMethods:
             raise AttributeError("There was one start only. Fit with n_restarts > 0.")
         like, loss = self._network(), self._training().loss
         X = check_array(X, accept_sparse="csr", dtype=perceptron.FLOATS)
+        parameters = near.without_outliers(**self._starts)
         predictions = [
             losses.predicted_mean(perceptron.unpack(theta, like), X, loss)
-            for theta in self._starts["parameters"]
+            for theta in parameters
         ]
         std = np.std(predictions, axis=0, ddof=1)
         return std[:, 0] if self.n_outputs_ == 1 else std

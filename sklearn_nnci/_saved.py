@@ -7,6 +7,9 @@ from sklearn_nnci import exceptions
 from sklearn_nnci._version import __version__
 from sklearn_nnci._warn import warn
 
+# Parameters that estimators saved before did not have, and what they did.
+SINCE = {"regularization": "alpha"}
+
 
 def stamp() -> tuple[str, ...]:
     """Return the versions that results depend on."""

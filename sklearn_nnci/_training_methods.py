@@ -8,8 +8,9 @@ from scipy.linalg import LinAlgError
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sklearn_nnci._inference import near, standard_errors
 from sklearn_nnci._inference.advice import Tuned as TunedFacts
-from sklearn_nnci._linearized.training_rows import target, weights
+from sklearn_nnci._linearized.training_rows import Rows, target, weights
 from sklearn_nnci._network import losses, perceptron
 from sklearn_nnci._network.coordinates import Coordinates
 from sklearn_nnci._training import early_stopping, polish, remembered, restarts, tuned
@@ -97,6 +98,25 @@ class TrainingMethods:
         theta = [perceptron.pack(net.coefs, net.intercepts) for net in networks]
         self._starts = {"objectives": objectives, "parameters": np.array(theta)}
 
+    def _near(self, inference, rows):
+        """Return the starts that could as well be the best, or None.
+
+        Under ``"auto"``, and only of the rows that all were trained on.
+        """
+        starts, totals = vars(self).get("_starts"), inference.totals
+        if starts is None or self.covariance != "auto":
+            return None
+        trained_on = starts.setdefault("rows", standard_errors.sums_of(totals))
+        if not standard_errors.same_rows({"rows": trained_on}, totals):
+            return None
+        if "near" not in starts and isinstance(rows, Rows):
+            parameters, F = starts["parameters"], starts["objectives"]
+            starts["leverages"] = near.leverages_of(rows, parameters)
+            starts["near"] = near.near(
+                parameters, F, starts["leverages"], inference.report
+            )
+        return starts.get("near")
+
     def _tune(self, X, y, sample_weight, start):
         """Train by the evidence, from that start on; return the data."""
         self._validate_params()
@@ -110,7 +130,7 @@ class TrainingMethods:
         X, y = self._data(X, y)
         w = weights(sample_weight, X)
         if not w.any():
-            raise ValueError("sample_weight is 0 everywhere. Try None.")
+            raise ValueError("Every sample_weight is zero. Try None.")
         seeds = check_random_state(self.random_state).randint(
             2**31 - 1, size=self.n_restarts + 1
         )
@@ -248,10 +268,18 @@ class TrainingMethods:
 
     def _checked_training(self):
         """Return the same, if parameters still say so."""
-        remembered.check(self._training(), self._parameters())
-        return self._training()
+        seen = self._training()
+        remembered.check(seen, self._parameters())
+        if seen.regularization == "evidence" and "_tuned" not in vars(self):
+            raise ValueError(
+                "The last call of fit did not finish, and the penalties of the tuned "
+                "network that it was to replace are forgotten. Call fit(X, y) again."
+            )
+        return seen
 
     def _forget(self):
+        if "_tuned" in vars(self):  # which the parent may not have
+            self.__dict__.pop("loss_curve_", None)
         for name in ("_polished", "_starts", "_split_score", "_tuned"):
             self.__dict__.pop(name, None)
 

@@ -9,6 +9,7 @@ __all__ = [
     "HeldOutRowsWarning",
     "InferenceUnavailableWarning",
     "InferenceWarning",
+    "MisfitWarning",
     "NoResidualDofWarning",
     "NotAtMinimumWarning",
     "OutsideSpanWarning",
@@ -46,6 +47,14 @@ class NotAtMinimumWarning(InferenceWarning):
 
 class OverfittedWarning(InferenceWarning):
     """A smooth network uses up too many of the rows: its intervals are too narrow."""
+
+
+class MisfitWarning(InferenceWarning):
+    """Residuals contain a curve that no small change of the weights follows.
+
+    The network is too small, oversmoothed, or in a poor minimum: intervals of the mean
+    are too narrow where it is not that curve.
+    """
 
 
 class NoResidualDofWarning(InferenceWarning):

@@ -4,11 +4,13 @@ The helpers import nothing of the package's algebra: they are the second route.
 """
 
 import itertools
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
+from sklearn_nnci import exceptions
 from sklearn_nnci._linearized.training_rows import Rows
 from sklearn_nnci._network.perceptron import Network, forward
 
@@ -129,3 +131,12 @@ CONVERGED = dict(
 
 # Trained to its minimum in no time.
 SMALL = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=1e-2, **CONVERGED)
+
+
+def told(model, X, y):
+    """The classes of `InferenceWarning` that a fit raises, and their texts."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    mine = [w for w in caught if issubclass(w.category, exceptions.InferenceWarning)]
+    return {w.category: str(w.message) for w in mine}

@@ -36,12 +36,20 @@ def trained(activation="tanh", m=1, loss="squared_error", units=4, n=N):
     return copy.deepcopy(_trained(activation, m, loss, units, n))
 
 
+# What is asked of rows in one place only.
+APART = ("misfit_statistic", "misfit_p_value")
+
+
 def found(net):
-    """Everything that inference says, as {name: value}."""
+    """Everything that inference says of rows wherever they lie, as {name: value}."""
     prediction = net.get_prediction(QUERIES)
     names = ("mean", "se_mean", "se_obs")
     numbers = {name: getattr(prediction, name) for name in names}
-    return {**numbers, **net.inference_._asdict(), "checks": net.diagnostics()}
+    report = net.inference_._asdict()
+    own = {name: value for name, value in report.items() if name not in APART}
+    checks = [c for c in net.diagnostics() if not c.name.startswith("misfit")]
+    told = [text for text in net.inference_.warnings if not text.startswith("Misfit")]
+    return {**numbers, **own, "checks": checks, "warnings": told}
 
 
 def assert_same(net, expected):

@@ -54,7 +54,7 @@ def test_weights_predictions_and_random_stream_are_the_parents(parameters, weigh
 def test_signature_is_the_parents_and_our_own():
     parent = inspect.signature(MLPRegressor.__init__).parameters
     mine = inspect.signature(MLPRegressorCI.__init__).parameters
-    own = ["covariance", "noise", "polish", "n_restarts", "n_jobs"]
+    own = ["covariance", "noise", "polish", "n_restarts", "n_jobs", "regularization"]
     assert list(mine) == [*parent, *own]
     for name, parameter in parent.items():
         assert (mine[name].kind, mine[name].default) == (

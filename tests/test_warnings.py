@@ -221,7 +221,7 @@ def test_rows_that_memory_does_not_allow_for_are_left_out_on_the_wide_side(
     assert f"{fraction:.3g}" in str(left_out[0].message)
     se, wider = (e.get_prediction(X).se_mean for e in (whole, part))
     assert (wider >= se * (1.0 - 1e-9)).all() and np.mean(wider / se) > 1.05
-    assert part.diagnostics()[-1].verdict == "warning"
+    assert check_of(part, "share of rows left out").verdict == "warning"
     h = part.influence(X, y).leverage.reshape(400, -1)[:, 0]
     assert np.isfinite(h).mean() == pytest.approx(fraction)
 

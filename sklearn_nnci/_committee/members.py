@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_nnci import _mixture as mixture
 from sklearn_nnci import exceptions
 from sklearn_nnci._committee.told import Outcome, watched
+from sklearn_nnci._inference.near import loo_noise
 from sklearn_nnci._linearized.training_rows import target, weights
 from sklearn_nnci._training.problem import penalty_of
 from sklearn_nnci._training.restarts import objectives_of
@@ -156,17 +157,7 @@ def _objective_weights(
     strength = penalty_of(seen, len(y))
     F = objectives_of(networks, X, y, w, strength, seen.loss)
     best = members[int(np.argmin(np.where(np.isnan(F), np.inf, F)))].inference_
-    return mixture.by_objective(F, best.n_parameters, _loo_noise(best))
-
-
-def _loo_noise(report: Any) -> float:
-    """Return the mean squared leave-one-out residual.
-
-    A row fitted by itself alone makes that infinite; the noise in use is then next.
-    """
-    if np.isfinite(report.press):
-        return report.press
-    return float(np.mean(np.diag(np.atleast_2d(report.noise_variance))))
+    return mixture.by_objective(F, best.n_parameters, loo_noise(best))
 
 
 def warn_of_failures(outcomes: Sequence[Outcome], absent: Sequence[str]) -> None:

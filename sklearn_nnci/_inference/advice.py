@@ -197,6 +197,23 @@ def _train_longer(fitted: Fitted) -> str:
     return f"Try {', '.join(tries[:-1])}{' or ' * (len(tries) > 1)}{tries[-1]}."
 
 
+def misfit(fitted: Fitted) -> str:
+    found, tries = fitted.inference.misfit, "more units, n_restarts"
+    what = "the network is too small, oversmoothed, or in a poor minimum"
+    if fitted.inference.penalty_ratio > LARGEST_SMOOTHING:
+        what, tries = "alpha oversmooths it", "a smaller alpha"
+    elif fitted.loss.linear:
+        own = "" if fitted.tuned else "regularization='evidence', "
+        tries += f", {own}MLPEnsembleRegressorCI"
+    head, _, last = tries.rpartition(", ")
+    return (
+        "The residuals contain a curve that no small change of the weights follows "
+        f"(White's test, F = {found.statistic:.3g}, p = {found.p_value:.1g}): {what}, "
+        "and intervals of the mean may be too narrow. Try "
+        f"{f'{head} or {last}' if head else last}."
+    )
+
+
 def overfitted(fitted: Fitted) -> str:
     return (
         f"The network uses up {fitted.report.edf_fit:.3g} of {fitted.n_rows:.4g} rows: "

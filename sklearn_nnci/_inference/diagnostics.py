@@ -31,6 +31,9 @@ LARGEST_STEP = 1.0
 # Prediction intervals against those of the mean of y, 1.96 standard deviations: where
 # they are wider by a tenth, f explains nothing in three of four fits.
 KNOWING_NOTHING, LARGEST_WIDTH = 1.96, 1.1
+# Mean squared step over the noise beyond which what residuals contain is mostly what
+# that step would take, and intervals have it: a curve there is no news.
+SMALL_STEP = 0.3
 # Degrees of freedom of smooth networks, over rows: beyond lie half of all fits whose
 # prediction intervals cover less than 0.9.
 LARGEST_EDF = 0.2
@@ -122,6 +125,9 @@ def checks(fitted: Fitted) -> Diagnostics:
         (far if not fitted.formula.evidence else "", "relative offset",
          np.nan if fitted.unbounded else report.relative_offset, LARGEST_OFFSET,
          advice.offset),
+        (_kind_of_misfit(fitted) if wide and far else "", "misfit, White's F",
+         np.nan if _silent(inference).any() else inference.misfit.statistic,
+         inference.misfit.critical, advice.misfit),
         ("OverfittedWarning", "degrees of freedom over rows",
          np.nan if fitted.kinked else report.edf_fit / fitted.n_rows, LARGEST_EDF,
          advice.overfitted),
@@ -144,6 +150,15 @@ def checks(fitted: Fitted) -> Diagnostics:
          advice.disagree),
     ]  # fmt: skip
     return Diagnostics(_check(fitted, *row) for row in table)
+
+
+def _kind_of_misfit(fitted: Fitted) -> str:
+    """Return the warning of a curve in the residuals; "" if another told of it."""
+    if fitted.formula.evidence:
+        told = _step(fitted) > SMALL_STEP
+    else:
+        told = fitted.report.relative_offset > LARGEST_OFFSET
+    return "" if told else "MisfitWarning"
 
 
 def _off(fitted: Fitted) -> float:

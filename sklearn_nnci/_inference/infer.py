@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_nnci._inference import auto
 from sklearn_nnci._inference.formulas import FORMULAS, Formula
+from sklearn_nnci._inference.misfit import Misfit, misfit
 from sklearn_nnci._inference.noise import Noise, independent, noise_of
 from sklearn_nnci._inference.report import Report
 from sklearn_nnci._linearized.route import (
@@ -90,6 +91,8 @@ class Inference(NamedTuple):
     boundary: str | None
     """Which end of the range of lambda the evidence ran into, or ""; None unless that
     was asked."""
+    misfit: Misfit
+    """Whether the residuals contain a curve."""
 
 
 def infer(problem: Problem, covariance: str, noise: Any) -> Inference:
@@ -200,9 +203,11 @@ def _conclude(
     Sigma, ratio = law.Sigma * np.outer(scale, scale), np.nan
     if found:
         ratio = problem.penalty.least / (found.evidence.strength * np.mean(scale**2))
-    widened = plan.widened and np.isfinite(fits.offset)
+    widened, seen = plan.widened and np.isfinite(fits.offset), misfit(used)
     return Inference(
-        report=_report(plan, fits, excess, Sigma, law, problem.rows.size),
+        report=_report(plan, fits, excess, Sigma, law, problem.rows.size)._replace(
+            misfit_statistic=seen.statistic, misfit_p_value=seen.p_value
+        ),
         posterior=posterior,
         Sigma=Sigma,
         dof=law.dof,
@@ -216,6 +221,7 @@ def _conclude(
         reach=used.reach,
         penalty_ratio=ratio,
         boundary=found.evidence.boundary if found else None,
+        misfit=seen,
     )
 
 
@@ -255,7 +261,6 @@ def _report(
         log_likelihood=log_likelihood,
         aic=aic,
         bic=bic,
-        log_evidence=np.nan,
     )
 
 

@@ -83,8 +83,12 @@ class Report(NamedTuple):
     it is known. The smaller the better, for the same rows."""
     bic: float
     """log(n) (edf + m) - 2 log_likelihood."""
-    log_evidence: float
+    log_evidence: float = np.nan
     """Of a tuned network, ``log_evidence_``; nan of others."""
+    misfit_statistic: float = np.nan
+    """F of White's test for a curve in the residuals; nan where it does not apply."""
+    misfit_p_value: float = np.nan
+    """How likely so large an F is by chance."""
     warnings: tuple = ()
     """Messages of the warnings raised."""
 

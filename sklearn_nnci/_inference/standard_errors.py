@@ -78,7 +78,7 @@ def to_state(
         "doubt": inference.excess.doubt,
         "near": near,
         "loo": {**inference.loo._asdict(), "scale": inference.scale},
-        "rows": _sums_of(inference.totals),
+        "rows": sums_of(inference.totals),
         "reach": inference.reach,
         "low": edges.low[0],
         "high": edges.high[0],
@@ -86,7 +86,7 @@ def to_state(
     }
 
 
-def _sums_of(totals: Totals) -> dict[str, Any]:
+def sums_of(totals: Totals) -> dict[str, Any]:
     """Return what tells these rows from others."""
     return {
         "n_rows": totals.n_rows,
@@ -102,7 +102,7 @@ def same_rows(state: dict[str, Any], totals: Totals) -> bool:
 
     Sums of y and y^2 tell y, those of residuals tell X.
     """
-    one, two = state["rows"], _sums_of(totals)
+    one, two = state["rows"], sums_of(totals)
     spread = np.sqrt(one["squares"] / one["weight"])
     scales = {"mean": spread, "squares": one["squares"], "rss": one["squares"]}
     return all(

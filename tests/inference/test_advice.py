@@ -1,10 +1,8 @@
 """Advice is a claim: each is followed here, and helps."""
 
-import warnings
-
 import numpy as np
 import pytest
-from cases import CONVERGED, sine_data
+from cases import CONVERGED, sine_data, told
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
@@ -14,15 +12,6 @@ from sklearn.preprocessing import StandardScaler, scale
 from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
 
 TANH = dict(activation="tanh", random_state=0)
-
-
-def told(model, X, y):
-    """The classes of `InferenceWarning` that a fit raises, and their texts."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(X, y)
-    mine = [w for w in caught if issubclass(w.category, exceptions.InferenceWarning)]
-    return {w.category: str(w.message) for w in mine}
 
 
 def raw_data(factor=1.0, seed=0):
