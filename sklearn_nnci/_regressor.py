@@ -304,7 +304,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             self._without_inference("covariance=None skipped the inference at fit.")
             return self
         try:
-            self._infer(self._problem(*data, sample_weight))
+            self._infer(self._problem(*data, sample_weight), data[1])
         except FAILURES as error:
             return self._failed(error)
         return self
@@ -395,7 +395,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             self._infer(self._partitioned(X, y, sample_weight))
             return self
         X, y = self._checked_data(X, y)
-        self._infer(self._problem(X, y, sample_weight))
+        self._infer(self._problem(X, y, sample_weight), y)
         remembered.warn_of_units(self._training(), y)
         return self
 
@@ -621,8 +621,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             warn_held_out()
         return Problem(rows, None, penalty_on(rows.network, seen, n_trained))
 
-    def _infer(self, problem):
-        """Set the inference, and warn of what it found."""
+    def _infer(self, problem, y=None):
+        """Set the inference, and warn of what it found; `y` (n, m) if at hand."""
         inference = infer(problem, self.covariance, self.noise)
         polished = vars(self).get("_polished", {}).get("reason")
         found = diagnostics.found(
@@ -634,7 +634,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             self._seen_tuning(),
         )
         asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
-        near = self._near(inference, problem.rows)
+        near = self._near(inference, problem.rows, y)
         self._inference = standard_errors.to_state(
             inference, network, found, asked, near
         )

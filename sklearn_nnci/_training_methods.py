@@ -5,6 +5,7 @@ As the parent does it, and beyond; or by the library itself, tuned.
 
 import numpy as np
 from scipy.linalg import LinAlgError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -16,6 +17,7 @@ from sklearn_nnci._network.coordinates import Coordinates
 from sklearn_nnci._training import early_stopping, polish, remembered, restarts, tuned
 from sklearn_nnci._training.problem import penalty_of
 from sklearn_nnci._training.remembered import Remembered
+from sklearn_nnci._warn import warn
 
 # What leaves a fitted network without intervals.
 FAILURES = (ValueError, LinAlgError, MemoryError)
@@ -98,16 +100,18 @@ class TrainingMethods:
         theta = [perceptron.pack(net.coefs, net.intercepts) for net in networks]
         self._starts = {"objectives": objectives, "parameters": np.array(theta)}
 
-    def _near(self, inference, rows):
+    def _near(self, inference, rows, y):
         """Return the starts that could as well be the best, or None.
 
-        Under ``"auto"``, and only of the rows that all were trained on.
+        Under ``"auto"``, and only of the rows that all were trained on: those of the
+        first inference, if `y` (n, m) is that of the fit.
         """
         starts, totals = vars(self).get("_starts"), inference.totals
         if starts is None or self.covariance != "auto":
             return None
-        trained_on = starts.setdefault("rows", standard_errors.sums_of(totals))
-        if not standard_errors.same_rows({"rows": trained_on}, totals):
+        if "rows" not in starts and remembered.same_target(self._training(), y):
+            starts["rows"] = standard_errors.sums_of(totals)
+        if "rows" not in starts or not standard_errors.same_rows(starts, totals):
             return None
         if "near" not in starts and isinstance(rows, Rows):
             parameters, F = starts["parameters"], starts["objectives"]
@@ -139,6 +143,12 @@ class TrainingMethods:
             self.verbose,
         )  # fmt: skip
         self._set_tuned(*found)
+        if self._tuned["unfinished"]:
+            warn(
+                f"max_iter={self.max_iter} was reached while penalties still moved. "
+                "Try a larger max_iter.",
+                ConvergenceWarning,
+            )
         self._remember(y)
         return X, y
 

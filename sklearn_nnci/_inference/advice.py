@@ -215,10 +215,16 @@ def misfit(fitted: Fitted) -> str:
 
 
 def overfitted(fitted: Fitted) -> str:
+    report = fitted.report
+    used, cure = report.edf_fit, "a larger alpha or fewer units"
+    if fitted.tuned:
+        used = report.edf
+        cure = "more rows, fewer inputs, or regularization='alpha' with a larger alpha"
+    elif fitted.loss.linear:
+        cure = "a larger alpha, fewer units or regularization='evidence'"
     return (
-        f"The network uses up {fitted.report.edf_fit:.3g} of {fitted.n_rows:.4g} rows: "
-        "it overfits, and its intervals are too narrow. Try a larger alpha or fewer "
-        "units."
+        f"The network uses up {used:.3g} of {fitted.n_rows:.4g} rows: "
+        f"it overfits, and its intervals are too narrow. Try {cure}."
     )
 
 

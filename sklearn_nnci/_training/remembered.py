@@ -116,6 +116,15 @@ def check_source(
         )
 
 
+def same_target(seen: Remembered, y: np.ndarray | None) -> bool:
+    """Return whether `y` (n, m) is that of the fit, by its location and spread."""
+    if y is None or seen.location is None or seen.spread is None:
+        return False
+    here = np.array([y.mean(axis=0), y.std(axis=0)])
+    then = np.array([seen.location, seen.spread])
+    return here.shape == then.shape and bool(np.allclose(here, then, rtol=1e-9))
+
+
 def warn_of_units(seen: Remembered, y: np.ndarray) -> None:
     """Warn where `y` (n, m) lies far from that of the fit."""
     location, spread = seen.location, seen.spread

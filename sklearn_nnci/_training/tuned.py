@@ -57,6 +57,8 @@ class TunedNetwork(NamedTuple):
     """F / (n m) after each step, on standardised data."""
     settled: tuple
     """The `Polish` at the end."""
+    unfinished: bool
+    """Whether the steps were too few."""
 
 
 class Starts(NamedTuple):
@@ -191,6 +193,7 @@ def _kept(tuned: Tuned, data: Data, network: Network) -> TunedNetwork:
         relevance=relevance(tuned.network, data),
         losses=tuned.losses,
         settled=tuple(tuned.settled),
+        unfinished=tuned.unfinished,
     )
 
 

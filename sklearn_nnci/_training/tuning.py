@@ -47,6 +47,8 @@ DAMPING, MOST_DAMPING, LEAST_DAMPING, TRIES = 1e-2, 1e8, 1e-10, 12
 # Done where CALM steps in a row gain less than this part of s^2, and penalties of what
 # is determined change by less than this in their logarithm.
 LEAST_GAIN, LEAST_CHANGE, CALM = 1e-3, 0.03, 3
+# By more than this in a step, when they are used up, training was cut short.
+STILL_MOVING = 0.5
 # Less by this factor without hidden layers: log Z is exact then, its maximum too.
 EXACT = 1e-3
 # First penalties, and steps before they are updated, in turns. From the first, smooth
@@ -88,6 +90,8 @@ class State(NamedTuple):
     damping: float
     calm: int
     """Steps in a row that changed little."""
+    moved: float = np.inf
+    """Largest change of a log penalty in the last step, of what is determined."""
 
 
 class Tuned(NamedTuple):
@@ -107,6 +111,8 @@ class Tuned(NamedTuple):
     """F / (n m) after each step, and at the end."""
     settled: Polish
     """From there to the minimum."""
+    unfinished: bool
+    """Whether penalties were still on the move when the steps were used up."""
 
 
 class Tuning(NamedTuple):
@@ -165,7 +171,7 @@ def tune(
     start = tuning.objective(penalties).at(pack(*network[:2]))
     state = State(start, penalties, DAMPING, 0)
     for step in range(max_steps):
-        state = _advance(tuning, state, tune=step >= first[1])
+        state = _advance(tuning, state, tune=step >= min(first[1], max_steps // 2))
         losses.append(tuning.objective(state.penalties).value(state.point))
         if state.calm >= CALM:
             break
@@ -189,7 +195,7 @@ def _advance(tuning: Tuning, state: State, tune: bool) -> State:
     after, damping, gain = _step(objective, curvature, point, penalties, state.damping)
     least = EXACT if len(tuning.like.coefs) == 1 else 1.0
     little = gain < least * LEAST_GAIN * s2 and moved < least * LEAST_CHANGE
-    return State(after, penalties, damping, state.calm + 1 if little else 0)
+    return State(after, penalties, damping, state.calm + 1 if little else 0, moved)
 
 
 def _step(
@@ -233,6 +239,7 @@ def _conclude(tuning: Tuning, state: State, losses: list[float]) -> Tuned:
         gamma=found.gamma,
         active=active_units(unpack(by_parameter, tuning.like)),
         losses=np.array([*losses, F]) / (tuning.data.n * tuning.data.y.shape[1]),
+        unfinished=state.calm < CALM and state.moved > STILL_MOVING,
         settled=Polish(end.steps, before, F, size, method, end.reason),
     )
 
