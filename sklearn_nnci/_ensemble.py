@@ -80,8 +80,9 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
     sum w_k [D_k C_k D_k + (f_k - f)(f_k - f)'], and the noise sum w_k s_k^2. D_k is
     min(1, 3 se_best / se_k): the standard error of a member counts up to three times
     that of the best. Weights are proportional to exp((log Z_k + log S_k) / sqrt(n m)),
-    Z_k the evidence and S_k the number of networks that are the same function by
-    symmetry, with n rows and m outputs [1]_. With ``regularization="alpha"`` they are
+    Z_k the evidence and S_k, of the best member of the same architecture, the number of
+    networks that are the same function by symmetry of their active units, with n rows
+    and m outputs [1]_. With ``regularization="alpha"`` they are
     exp(-4 (F_k - min F) / (p s^2)), F_k the penalised objective of p parameters and
     s^2 the leave-one-out noise of the best.
     A member that interpolates a row (leverage above 0.95) and is not the best has
@@ -95,19 +96,16 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI
+    >>> from sklearn_nnci import MLPEnsembleRegressorCI
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-2, 2, (100, 1))
     >>> y = np.sin(X[:, 0]) + 0.1 * rng.standard_normal(100)
-    >>> net = MLPRegressorCI(activation="tanh", solver="lbfgs", max_iter=2000,
-    ...                      alpha=0.01, polish=True)
-    >>> model = MLPEnsembleRegressorCI(net, architectures=[(4,)], n_starts=3,
-    ...                                random_state=0)
-    >>> y_pred, ci = model.fit(X, y).predict([[0.0], [1.0]], return_ci=True)
+    >>> model = MLPEnsembleRegressorCI(random_state=0).fit(X, y)
+    >>> y_pred, ci = model.predict([[0.0], [1.0]], return_ci=True)
     >>> ci.shape
     (2, 2)
     >>> model.weights_.shape
-    (3,)
+    (15,)
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
