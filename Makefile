@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: benchmarks jacobian limits memory scaling cluster workers clean
+.PHONY: minima benchmarks jacobian limits memory scaling cluster workers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folde
 	$(BIN)/python benchmarks/coverage/tuned.py --jobs 2
 	$(BIN)/python benchmarks/coverage/real_sets.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python benchmarks/speed/tuned.py
+
+minima: .venv/installed  ## starts near the best, committees, warnings of misfit (half an hour)
+	$(BIN)/python benchmarks/coverage/minima.py --jobs 2
 
 benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
 
