@@ -40,8 +40,8 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     Parameters
     ----------
     regressor : object, default=None
-        An `MLPRegressorCI`, or a pipeline or search that ends in one; None is
-        ``MLPRegressorCI()``.
+        An `MLPRegressorCI` or `MLPEnsembleRegressorCI`, or a pipeline or search that
+        ends in one; None is ``MLPRegressorCI()``.
     transformer : object, default=None
         As in the parent; it must act on each output alone and monotonically.
     func, inverse_func : function, default=None
@@ -53,8 +53,8 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
     ----------
     regressor_, transformer_ :
         As in the parent.
-    inference_ : Report
-        That of the network inside.
+    inference_ : Report or CommitteeReport
+        That of the network inside; a `CommitteeReport` if that is a committee.
 
     See Also
     --------
@@ -237,7 +237,10 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
 
     @property
     def inference_(self) -> Report:
-        """What inference found, a `Report`, in units of the transformed y."""
+        """What inference found, in units of the transformed y.
+
+        A `Report`, or of a committee a `CommitteeReport`.
+        """
         return self._inside()[0].inference_
 
     def diagnostics(self) -> Diagnostics:

@@ -66,7 +66,10 @@ class PolishRefusedWarning(InferenceWarning):
 
 
 class RestartsFailedWarning(InferenceWarning):
-    """Further starts ended without a network: the first is kept."""
+    """Some starts ended without a network; those that trained are kept.
+
+    Of `n_restarts` the first start is kept, of a committee every member that trained.
+    """
 
 
 class OutsideSpanWarning(InferenceWarning):

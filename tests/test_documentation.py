@@ -105,6 +105,18 @@ def test_the_demo_draws_its_picture(tmp_path, capsys):
     assert str(tmp_path / "picture.png") in out
 
 
+def test_the_committee_draws_its_picture(tmp_path, capsys):
+    import runpy
+
+    demo = runpy.run_path(str(ROOT / "examples" / "committee.py"))
+    demo["main"](tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
+    out = capsys.readouterr().out
+    assert "of the curve lies in its 95% confidence interval" in out
+    assert float(re.search(r"^(\d+)%", out)[1]) > 85
+    assert str(tmp_path / "picture.png") in out
+
+
 def test_the_cluster_example_finds_its_intervals_hold(capsys):
     import runpy
 
