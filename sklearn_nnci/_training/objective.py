@@ -10,7 +10,7 @@ With r = -dF/df and c = d2F/df2 (both (m, n)), its gradient and Hessian are
 Parameters are packed; functions of y and f are (m, n).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +18,23 @@ import numpy as np
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.losses import LOSSES, Loss
-from sklearn_nnci._network.perceptron import Network, forward, pack, unpack
+from sklearn_nnci._network.perceptron import (
+    DERIVATIVES,
+    Network,
+    forward,
+    pack,
+    unpack,
+)
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.chunks import row_slices
 
+# act''(z) as a function of a = act(z); that of relu vanishes but at its kink.
+BENDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": np.zeros_like,
+    "logistic": lambda a: a * (1.0 - a) * (1.0 - 2.0 * a),
+    "tanh": lambda a: 2.0 * a * (a * a - 1.0),
+    "relu": np.zeros_like,
+}
 # Step of the differences of gradients, relative to parameters beyond 1.
 DIFFERENCE = 1e-6
 
@@ -124,42 +137,72 @@ class Objective(NamedTuple):
             R = triangular.absorb(R, chunk.reshape(p + 1, -1))
         return R
 
-    def second_order(self, point: Point) -> np.ndarray:
-        """Return S (p, p), by differences of J'r at fixed r.
+    def normal_equations(self, point: Point) -> tuple[np.ndarray, np.ndarray]:
+        """Return A (p, p) and g (p,): (A + mu I) d = g is a damped step.
 
-        d(J'r)/dtheta_j at fixed r is column j of S.
+        Its matrix squares the condition of what `triangle` factors, for a fraction of
+        the time.
         """
-        theta, r = point.theta, self.w * self.loss.negative_gradient(self.y, point.f)
-        base, S = self.predict_and_vjp(theta, r)[1], np.zeros((len(theta),) * 2)
-        units, groups = _independent(self.like)
+        p, (root, e) = len(point.theta), self.whitened(point)
+        A, g = np.zeros((p, p)), -self.penalty.apply(point.theta)
+        cotangent = np.eye(len(e))[:, :, None] * root
+        network = unpack(point.theta, self.like)
+        for part, F in jacobian.stream(network, self.X, cotangent):
+            Jt = jacobian.dense(F).reshape(p, -1)
+            A += Jt @ Jt.T
+            g += Jt @ e[:, part].ravel()
+        kept = np.arange(p - self.penalty.n_free)
+        A[kept, kept] += self.penalty.strength
+        return A, g
+
+    def second_order(self, point: Point) -> np.ndarray:
+        """Return S (p, p): in closed form where there is one hidden layer."""
+        r = self.w * self.loss.negative_gradient(self.y, point.f)
+        if len(self.like.coefs) == 2:
+            return self._of_units(point, r)
+        return self._by_differences(point, r)
+
+    def _of_units(self, point: Point, r: np.ndarray) -> np.ndarray:
+        """Return S of f_k = b_k + sum_j v_jk act(z_j), z_j = u_j'(x, 1).
+
+        It couples parameters of one unit only, f being linear in v:
+
+            d2f_k / du_j du_j' = v_jk act''(z_j) (x, 1)(x, 1)',
+            d2f_k / du_j dv_jk = act'(z_j) (x, 1).
+        """
+        network, p = unpack(point.theta, self.like), len(point.theta)
+        (d, h), m = network.coefs[0].shape, len(r)
+        uu, uv = np.zeros((h, d + 1, d + 1)), np.zeros((h, d + 1, m))
+        slope, bend = DERIVATIVES[network.activation], BENDS[network.activation]
+        for part in row_slices(self.X.shape[0], 8 * h * (d + 2)):
+            x, a, _ = forward(network, self.X[part])
+            x = np.vstack([x, np.ones(x.shape[1])])
+            bent = (network.coefs[1] @ r[:, part]) * bend(a)
+            uu += (x * bent[:, None]) @ x.T
+            uv += np.stack([(slope(a) * own) @ x.T for own in r[:, part]], axis=2)
+        at = unpack(np.arange(p), network)  # where each parameter is packed
+        u, v = np.vstack([at.coefs[0], at.intercepts[0]]).T, at.coefs[1]
+        S = np.zeros((p, p))
+        S[u[:, :, None], u[:, None, :]] = uu
+        S[u[:, :, None], v[:, None, :]] = uv
+        S[v[:, :, None], u[:, None, :]] = uv.transpose(0, 2, 1)
+        return S
+
+    def _by_differences(self, point: Point, r: np.ndarray) -> np.ndarray:
+        """Return S by differences of J'r at fixed r.
+
+        d(J'r)/dtheta_j at fixed r is column j of S; f is linear in the intercepts of
+        the output, and in everything if there is no hidden layer.
+        """
+        theta, S = point.theta, np.zeros((len(point.theta),) * 2)
+        base = self.predict_and_vjp(theta, r)[1]
         h = DIFFERENCE * np.maximum(1.0, np.abs(theta))
-        for group in groups:
+        deep = len(self.like.coefs) > 2
+        for j in range((len(theta) - self.like.n_outputs) * deep):
             moved = theta.copy()
-            moved[group] += h[group]
-            difference = self.predict_and_vjp(moved, r)[1] - base
-            # of parameters moved at once, each changes rows of its own unit only
-            own = units[:, None] == units[group]
-            S[:, group] = np.where(own, difference[:, None] / h[group], 0.0)
+            moved[j] += h[j]
+            S[:, j] = (self.predict_and_vjp(moved, r)[1] - base) / h[j]
         return 0.5 * (S + S.T)
-
-
-def _independent(network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the unit of each parameter (p,), and groups (g, k) of unlike units.
-
-    S couples parameters of one unit only, so that a group shares one difference.
-    Units of a single hidden layer are independent; in deeper networks all are one.
-    f is linear in the intercepts of the output, unit -1.
-    """
-    p, m = network.n_parameters, network.n_outputs
-    if len(network.coefs) != 2:
-        n_nonlinear = p - m if len(network.coefs) > 2 else 0
-        return np.zeros(p, dtype=int), np.arange(n_nonlinear)[:, None]
-    i = unpack(np.arange(p), network)  # where each parameter is packed
-    # one weight from each input, one to each output, one intercept of every unit
-    groups = np.vstack([i.coefs[0], i.coefs[1].T, i.intercepts[0]])
-    units = np.full(p, -1)
-    units[groups] = np.arange(groups.shape[1])
-    return units, groups
 
 
 def effective_alpha(

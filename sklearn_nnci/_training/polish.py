@@ -2,12 +2,18 @@
 
 F, its gradient -g and its Hessian A - S are those of `objective`.
 
-Few parameters: Levenberg-Marquardt, (A + mu I) d = g, which is the stacked least
-squares problem [sqrt(c) J; sqrt(Lambda); sqrt(mu)] d = [r / sqrt(c); -sqrt(Lambda)
-theta; 0], solved by QR; mu follows the gain ratio (Madsen, Nielsen & Tingleff 2004,
-algorithm 3.16). Gauss-Newton does not see S: it crawls along valleys and past
-saddles. Where the step left is no longer than the confidence ellipsoid, Newton's is
-tried first, in the metric of A = R'R with c0 = R^-T g:
+Few parameters: Levenberg-Marquardt with the whole Hessian, by Cholesky, where that is
+positive, and with that of Gauss and Newton where it is not,
+
+    (A - S + mu I) d = g,  else  (A + mu I) d = g;
+
+mu follows the gain ratio. Gauss-Newton does not see S: alone it crawls along valleys
+and past saddles. Normal equations square the condition of J, and steps correct
+themselves. Where A is singular for all that Cholesky can tell, QR goes on: of the
+stacked least squares problem [sqrt(c) J; sqrt(Lambda); sqrt(mu)] d = [r / sqrt(c);
+-sqrt(Lambda) theta; 0] (Madsen, Nielsen & Tingleff 2004, algorithm 3.16), and where
+the step left is no longer than the confidence ellipsoid, of Newton's first, in the
+metric of A = R'R with c0 = R^-T g:
 
     d = R^-1 Q (|1 - b| + nu)^-1 Q'c0,    R^-T S R^-1 = Q diag(b) Q'.
 
@@ -38,6 +44,11 @@ TOLERANCE = 1e-6
 # squared column. Directions of singular value below the floor are rounding.
 DAMPING, MOST_DAMPING, LEAST_DAMPING = 1e-3, 1e12, 1e-16
 FLOOR = 1e-8
+# Normal equations end where a pivot is below this part of the largest column.
+SINGULAR = 1e-6
+# Damping at least where the Hessian is not positive; factors by the gain ratio reached.
+LEAST_INDEFINITE = 1e-6
+AFTER = ((0.75, 0.1), (0.5, 0.3), (0.25, 1.0), (-np.inf, 3.0))
 # Newton steps: dampings tried, and iterations to wait after all of them failed.
 NEWTON_DAMPING, NEWTON_PAUSE = (0.0, 0.01, 0.1, 1.0), 10
 # At a kink steps shrink without end: those that gain less, in units of the noise, are
@@ -109,13 +120,101 @@ def polish(
 
 
 def _levenberg_marquardt(objective: Objective, point: Point) -> Ended:
+    """Return (point, steps, reason)."""
+    limit = MAX_ITERATIONS["levenberg-marquardt"]
+    point, n_steps, reason = _by_normal_equations(objective, point, limit)
+    if reason:
+        return point, n_steps, reason
+    point, more, reason = _by_triangles(objective, point, limit - n_steps)
+    return point, n_steps + more, reason
+
+
+def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ended:
+    """Return (point, steps, reason); no reason where Cholesky does not serve."""
+    damping, cheap = DAMPING, len(objective.like.coefs) <= 2
+    for n_steps in range(limit):
+        A, g = objective.normal_equations(point)
+        noise, unit = objective.noise(point), np.max(A.diagonal())
+        C = _cholesky(A, FLOOR**2 * unit)
+        if C is None:
+            return point, n_steps, ""
+        c0 = lapack.dtrtrs(C, g, lower=1)[0]
+        remaining = c0 @ c0  # g'A^-1 g
+        done, far = remaining <= TOLERANCE**2 * noise, remaining > noise
+        if not far and np.min(C.diagonal()) < SINGULAR * np.sqrt(unit):
+            return point, n_steps, ""
+        H = A - objective.second_order(point) if cheap or not far else A
+        if done:  # with a last step that squares what is left
+            new = _last(objective, point, H, g)
+            return new or point, n_steps + (new is not None), "gradient vanished"
+        least = LEAST_GAIN * noise if objective.like.kinked else 0.0
+        models = [H, A] if far else [H]
+        new, damping = _damped(objective, point, models, g, damping, least)
+        if new is None:
+            return point, n_steps, "kink of relu" if objective.like.kinked else ""
+        point = new
+    return point, limit, "iterations exhausted"
+
+
+def _cholesky(H: np.ndarray, shift: float) -> np.ndarray | None:
+    """Return the lower Cholesky factor of H + shift I, or None."""
+    M = H.copy().T  # symmetric: in the order of LAPACK
+    M.flat[:: len(M) + 1] += shift
+    C, info = lapack.dpotrf(M, lower=1, overwrite_a=1)
+    return C if info == 0 else None
+
+
+def _last(
+    objective: Objective, point: Point, H: np.ndarray, g: np.ndarray
+) -> Point | None:
+    """Return the point after an undamped step, if it gains anything."""
+    C = _cholesky(H, 0.0)
+    if C is None:
+        return None
+    new = objective.at(point.theta + lapack.dpotrs(C, g, lower=1)[0])
+    return new if objective.change(point, new) < 0.0 else None
+
+
+def _damped(
+    objective: Objective, point: Point, models: list[np.ndarray], g: np.ndarray,
+    damping: float, least: float,
+) -> tuple[Point | None, float]:  # fmt: skip
+    """Return the next point, or None, and the damping after it.
+
+    By the first of the `models` of the Hessian, (p, p), that is positive once damped;
+    of the last of them damping is raised until it is. It is mu in units of the largest
+    entry of the diagonal of A.
+    """
+    unit, growth = np.max(models[-1].diagonal()), 2.0
+    while damping <= MOST_DAMPING:
+        factors = (_cholesky(H, damping * unit) for H in models)
+        C = next((C for C in factors if C is not None), None)
+        if C is None:
+            damping = max(damping, LEAST_INDEFINITE)
+        else:
+            step = lapack.dpotrs(C, g, lower=1)[0]
+            new = objective.at(point.theta + step)
+            change = objective.change(point, new)
+            if change < -least:
+                # L(0) - L(d) = d'(mu d + g) / 2
+                predicted = 0.5 * (step @ g + damping * unit * (step @ step))
+                return new, max(damping * _factor(-change / predicted), LEAST_DAMPING)
+        damping, growth = damping * growth, 2.0 * growth
+    return None, damping
+
+
+def _factor(rho: float) -> float:
+    """Return by what damping is multiplied after a step of gain ratio `rho`."""
+    return next(factor for least, factor in AFTER if rho >= least)
+
+
+def _by_triangles(objective: Objective, point: Point, limit: int) -> Ended:
     """Return (point, steps, reason).
 
     Madsen, Nielsen & Tingleff (2004), algorithm 3.16, its lines in quotation marks;
     mu is in units of the largest squared column. Before them, Newton's step.
     """
     damping, newton_from = DAMPING, 0
-    limit = MAX_ITERATIONS["levenberg-marquardt"]
     for n_steps in range(limit):
         # "A := J'J; g := J'f": R = [R, c0], R'R = A, R'c0 = g
         R, noise = objective.triangle(point), objective.noise(point)
@@ -135,7 +234,7 @@ def _levenberg_marquardt(objective: Objective, point: Point) -> Ended:
                 newton_from = n_steps + NEWTON_PAUSE
         if new is None:
             least = LEAST_GAIN * noise if objective.like.kinked else 0.0
-            new, damping = _damped(objective, point, R, damping, least)
+            new, damping = _damped_by_triangle(objective, point, R, damping, least)
         if new is None:
             return point, n_steps, _stuck(objective.like)
         point = new
@@ -156,7 +255,7 @@ def _stacked(R: np.ndarray, size: float) -> np.ndarray:
     return lapack.dtpqrt(p, block, R, below, overwrite_b=1)[0]
 
 
-def _damped(
+def _damped_by_triangle(
     objective: Objective, point: Point, R: np.ndarray, damping: float, least: float
 ) -> tuple[Point | None, float]:
     """Return the next point, or None, and the damping after it.
