@@ -281,12 +281,12 @@ class Odd(MLPRegressorCI):
             raise ValueError("not trained")
         super()._validate_params()
 
-    def _infer(self, problem):
+    def _infer(self, problem, y=None):
         if self.random_state in self.uninferred:
             raise ValueError("not inferred")
         if self.random_state in self.warned:
             warnings.warn("it is far", exceptions.NotAtMinimumWarning, stacklevel=2)
-        super()._infer(problem)
+        super()._infer(problem, y)
 
 
 SEEDS = seeds_of(4)

@@ -280,11 +280,11 @@ def test_a_network_saved_before_predicts_as_then_and_says_what_brings_intervals_
     assert np.isfinite(net.fit_inference(X, y).predict(X, return_ci=True)[1]).all()
     now = MLPRegressorCI(**net.get_params()).fit(X, y)
     now.coefs_, now.intercepts_ = net.coefs_, net.intercepts_
-    # The distance to other starts is in it, and these were trained then.
-    np.testing.assert_allclose(
+    # What the y of the fit was is not known of the former: nor are its starts near.
+    vars(now).pop("_starts", None)
+    np.testing.assert_array_equal(
         net.predict(X, return_pi=True)[1],
         now.fit_inference(X, y).predict(X, return_pi=True)[1],
-        rtol=1e-8 if net.n_restarts else 0.0,
     )
     assert net.loo_score(X, y) == now.loo_score(X, y)
 

@@ -44,8 +44,9 @@ TOLERANCE = 1e-6
 # squared column. Directions of singular value below the floor are rounding.
 DAMPING, MOST_DAMPING, LEAST_DAMPING = 1e-3, 1e12, 1e-16
 FLOOR = 1e-8
-# Normal equations end where a pivot is below this part of the largest column.
-SINGULAR = 1e-6
+# Parts of a column's squared length: added for rounding, and what normal equations do
+# not tell from it.
+ROUNDING, SINGULAR = 1e-13, 1e-12
 # Damping at least where the Hessian is not positive; factors by the gain ratio reached.
 LEAST_INDEFINITE = 1e-6
 AFTER = ((0.75, 0.1), (0.5, 0.3), (0.25, 1.0), (-np.inf, 3.0))
@@ -134,14 +135,17 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
     damping, cheap = DAMPING, len(objective.like.coefs) <= 2
     for n_steps in range(limit):
         A, g = objective.normal_equations(point)
-        noise, unit = objective.noise(point), np.max(A.diagonal())
-        C = _cholesky(A, FLOOR**2 * unit)
+        noise, size = objective.noise(point), A.diagonal()
+        floor = FLOOR**2 * np.max(size) + ROUNDING * size
+        C = _cholesky(A, floor)
         if C is None:
             return point, n_steps, ""
         c0 = lapack.dtrtrs(C, g, lower=1)[0]
         remaining = c0 @ c0  # g'A^-1 g
         done, far = remaining <= TOLERANCE**2 * noise, remaining > noise
-        if not far and np.min(C.diagonal()) < SINGULAR * np.sqrt(unit):
+        # Is rounding all that a pivot may be? Columns that vanish, as of the intercept
+        # of a unit without a weight out of it, have none that small.
+        if not far and np.any(C.diagonal() ** 2 < SINGULAR * (size + floor)):
             return point, n_steps, ""
         H = A - objective.second_order(point) if cheap or not far else A
         if done:  # with a last step that squares what is left
@@ -156,7 +160,7 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
     return point, limit, "iterations exhausted"
 
 
-def _cholesky(H: np.ndarray, shift: float) -> np.ndarray | None:
+def _cholesky(H: np.ndarray, shift: float | np.ndarray) -> np.ndarray | None:
     """Return the lower Cholesky factor of H + shift I, or None."""
     M = H.copy().T  # symmetric: in the order of LAPACK
     M.flat[:: len(M) + 1] += shift
