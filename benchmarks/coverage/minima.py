@@ -179,30 +179,29 @@ def geometric(lines):
 
 def bars_of(lines, fits):
     """Yield part, figure, cells, its value and standard error, and its range."""
-    for part, cells, least, most in (
-        ("near", NEAR, 0.93, 1.03), ("committee", [*COMMITTEE, RELU], 0.92, np.inf),
+    for part, cells, least, most, best in (
+        ("near", NEAR, 0.93, 1.03, 1.0), ("committee", COMMITTEE, 0.92, None, 0.97),
+        ("committee, relu", [RELU], 0.92, 0.97, None),
     ):  # fmt: skip
         own = [lines[key_of(cell)] for cell in cells if key_of(cell) in lines]
         for line in own:
             where = f"{line['data']}, {line['size']} units"
             yield part, "CI", where, (line["ci"], line["ci_se"]), (least, 1.0)
-            if np.isfinite(most):
-                ratio = line["ratio"], line["ratio_se"]
-                yield part, "score ratio", where, ratio, (0.0, most)
-        if own:
-            best = 1.0 if part == "near" else 0.97
+            ratio = line["ratio"], line["ratio_se"]
+            yield part, "score ratio", where, ratio, most and (0.0, most)
+        if own and best:
             where = f"geometric mean of {len(own)}"
             yield part, "score ratio", where, geometric(own), (0.0, best)
-    for name, cells, limits, each in (
-        ("can follow", ADEQUATE, (0.0, 0.04), False), ("too small", SMALL,
-         (0.95, 1.0), True), ("other noise", UNUSUAL, (0.0, 0.06), True),
+    for name, cells, limits in (
+        ("", SMALL, (0.95, 1.0)), ("", UNUSUAL, (0.0, 0.06)),
+        ("can follow", ADEQUATE, (0.0, 0.04)),
     ):  # fmt: skip
         own = [lines[key_of(cell)] for cell in cells if key_of(cell) in lines]
-        for line in own if each else []:
+        for line in own:
             where = f"{line['data']}, {line['n']}, {line['size']} units"
-            yield "misfit", "warns", where, mean(line["misfit"]), limits
-        if own and not each:
-            where = f"{name}, {len(own)} cells"
+            yield "misfit", "warns", where, mean(line["misfit"]), not name and limits
+        if own and name:
+            where = f"{name}: mean of {len(own)}"
             found = mean([one for line in own for one in line["misfit"]])
             yield "misfit", "warns", where, found, limits
     if fits:
