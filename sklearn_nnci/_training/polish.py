@@ -44,9 +44,10 @@ TOLERANCE = 1e-6
 # squared column. Directions of singular value below the floor are rounding.
 DAMPING, MOST_DAMPING, LEAST_DAMPING = 1e-3, 1e12, 1e-16
 FLOOR = 1e-8
-# Parts of a column's squared length: added for rounding, and what normal equations do
-# not tell from it.
-ROUNDING, SINGULAR = 1e-13, 1e-12
+# Part of a column's squared length that is added for the rounding of pivots.
+ROUNDING = 1e-13
+# Steps after which QR goes on, and parameters up to which it does.
+MOST_BY_CHOLESKY, MOST_PARAMETERS_BY_QR = 300, 200
 # Damping at least where the Hessian is not positive; factors by the gain ratio reached.
 LEAST_INDEFINITE = 1e-6
 AFTER = ((0.75, 0.1), (0.5, 0.3), (0.25, 1.0), (-np.inf, 3.0))
@@ -123,9 +124,11 @@ def polish(
 def _levenberg_marquardt(objective: Objective, point: Point) -> Ended:
     """Return (point, steps, reason)."""
     limit = MAX_ITERATIONS["levenberg-marquardt"]
-    point, n_steps, reason = _by_normal_equations(objective, point, limit)
-    if reason:
-        return point, n_steps, reason
+    few = len(point.theta) <= MOST_PARAMETERS_BY_QR
+    first = min(limit, MOST_BY_CHOLESKY) if few else limit
+    point, n_steps, reason = _by_normal_equations(objective, point, first)
+    if reason or n_steps == limit:
+        return point, n_steps, reason or "iterations exhausted"
     point, more, reason = _by_triangles(objective, point, limit - n_steps)
     return point, n_steps + more, reason
 
@@ -143,10 +146,6 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
         c0 = lapack.dtrtrs(C, g, lower=1)[0]
         remaining = c0 @ c0  # g'A^-1 g
         done, far = remaining <= TOLERANCE**2 * noise, remaining > noise
-        # Is rounding all that a pivot may be? Columns that vanish, as of the intercept
-        # of a unit without a weight out of it, have none that small.
-        if not far and np.any(C.diagonal() ** 2 < SINGULAR * (size + floor)):
-            return point, n_steps, ""
         H = A - objective.second_order(point) if cheap or not far else A
         if done:  # with a last step that squares what is left
             new = _last(objective, point, H, g)
@@ -157,7 +156,7 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
         if new is None:
             return point, n_steps, "kink of relu" if objective.like.kinked else ""
         point = new
-    return point, limit, "iterations exhausted"
+    return point, limit, ""
 
 
 def _cholesky(H: np.ndarray, shift: float | np.ndarray) -> np.ndarray | None:
@@ -202,7 +201,8 @@ def _damped(
             if change < -least:
                 # L(0) - L(d) = d'(mu d + g) / 2
                 predicted = 0.5 * (step @ g + damping * unit * (step @ step))
-                return new, max(damping * _factor(-change / predicted), LEAST_DAMPING)
+                damping *= _factor(-change / predicted)
+                return new, max(damping, LEAST_DAMPING)
         damping, growth = damping * growth, 2.0 * growth
     return None, damping
 
