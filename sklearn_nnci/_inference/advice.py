@@ -219,7 +219,7 @@ def overfitted(fitted: Fitted) -> str:
     used, cure = report.edf_fit, "a larger alpha or fewer units"
     if fitted.tuned:
         used = report.edf
-        cure = "more rows, fewer inputs, or regularization='alpha' with a larger alpha"
+        cure = "more rows, or fewer inputs"
     elif fitted.loss.linear:
         cure = "a larger alpha, fewer units or regularization='evidence'"
     return (

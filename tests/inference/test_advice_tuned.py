@@ -123,3 +123,22 @@ def test_oversmoothing_is_named_and_a_smaller_alpha_helps():
     told(net.set_params(alpha=1e-3), X, y)
     after = next(c for c in net.diagnostics() if c.name.startswith("misfit"))
     assert after.value < misfit.value and error(net, X, mean) < 0.1
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("cure", ["more rows", "fewer inputs"])
+def test_a_tuned_network_that_interpolates_is_told_and_the_cure_helps(seed, cure):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 40))
+    mean = X[:, 0] - X[:, 1] + 0.5 * X[:, 2]
+    y = mean + 0.5 * rng.normal(size=300)
+    few = slice(30)
+    net = MLPRegressorCI(hidden_layer_sizes=(), **TUNED)
+    text = told(net, X[few], y[few])[exceptions.OverfittedWarning]
+    assert cure in text and covered(net, X[few], mean[few]) < 0.5
+    if cure == "more rows":
+        few = slice(300)
+    else:
+        X = X[:, :5]
+    assert exceptions.OverfittedWarning not in told(net, X[few], y[few])
+    assert covered(net, X[few], mean[few]) > 0.8
