@@ -3,7 +3,7 @@
 F, its gradient -g and its Hessian A - S are those of `objective`.
 
 Few parameters: Levenberg-Marquardt with the whole Hessian, by Cholesky, where that is
-positive once damped, and with that of Gauss and Newton where it is not,
+positive, and with that of Gauss and Newton where it is not,
 
     (A - S + mu I) d = g,  else  (A + mu I) d = g;
 
@@ -34,10 +34,9 @@ from sklearn_nnci._numerics import triangular
 from sklearn_nnci._training.objective import Objective, Point
 from sklearn_nnci._warn import warn
 
-# Measured (benchmarks/results/polish.md): up to 301 parameters of one hidden layer
-# Levenberg-Marquardt is the faster, and it goes further. Of deeper networks S takes a
-# pass over the rows for each parameter; with relu steps end at kinks.
-MOST_PARAMETERS, MOST_OF_OTHERS = 350, 200
+# Measured (benchmarks/results/polish.md): up to 193 parameters Levenberg-Marquardt is
+# the faster and goes further; at 241, where units die, it can take 50 trainings.
+MOST_PARAMETERS = 200
 MAX_ITERATIONS = {"levenberg-marquardt": 1000, "l-bfgs-b": 2000}
 # Done where the step left is this part of the residual noise, in the metric of A.
 TOLERANCE = 1e-6
@@ -49,8 +48,6 @@ FLOOR = 1e-8
 ROUNDING = 1e-13
 # Steps after which QR goes on, and parameters up to which it does.
 MOST_BY_CHOLESKY, MOST_PARAMETERS_BY_QR = 300, 200
-# Gauss-Newton's steps up to this square of the step left, in units of the noise.
-FURTHEST = 10.0
 # Damping at least where the Hessian is not positive; factors by the gain ratio reached.
 LEAST_INDEFINITE = 1e-6
 AFTER = ((0.75, 0.1), (0.5, 0.3), (0.25, 1.0), (-np.inf, 3.0))
@@ -108,7 +105,8 @@ def polish(
     """
     penalty = Penalty(strength, network.n_intercepts)
     objective = Objective(network, X, y.T, w, penalty, LOSSES[loss])
-    method = method or _method(network)
+    few = network.n_parameters <= MOST_PARAMETERS
+    method = method or ("levenberg-marquardt" if few else "l-bfgs-b")
     with np.errstate(over="ignore", invalid="ignore"):
         start = objective.at(pack(network.coefs, network.intercepts))
         end, n_steps, reason = METHODS[method](objective, start)
@@ -121,13 +119,6 @@ def polish(
     coefs = tuple(block.copy() for block in polished.coefs)
     intercepts = tuple(block.copy() for block in polished.intercepts)
     return Network(coefs, intercepts, network.activation), record
-
-
-def _method(network: Network) -> str:
-    """Return the method for networks of that size."""
-    usual = len(network.coefs) <= 2 and not network.kinked
-    most = MOST_PARAMETERS if usual else MOST_OF_OTHERS
-    return "levenberg-marquardt" if network.n_parameters <= most else "l-bfgs-b"
 
 
 def _levenberg_marquardt(objective: Objective, point: Point) -> Ended:
@@ -160,8 +151,7 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
             new = _last(objective, point, H, g)
             return new or point, n_steps + (new is not None), "gradient vanished"
         least = LEAST_GAIN * noise if objective.like.kinked else 0.0
-        # From further away those of Gauss and Newton end in poorer minima.
-        models = [H, A] if far and remaining <= FURTHEST * noise else [H]
+        models = [H, A] if far else [H]
         new, damping = _damped(objective, point, models, g, damping, least)
         if new is None:
             return point, n_steps, "kink of relu" if objective.like.kinked else ""

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,6 @@ from sklearn_nnci._numerics.progress import progress
 from sklearn_nnci._training.objective import objective
 from sklearn_nnci._warn import warn
 
-# Steps of lbfgs before polishing takes over, and parameters up to which it does:
-# measured (benchmarks/results/polish.md).
-STEPS_BEFORE_POLISHING, MOST_PARAMETERS = 50, 200
-
 
 def other_starts(
     estimator: Any, n_restarts: int, X: Any, y: Any, sample_weight: Any
@@ -35,11 +31,8 @@ def other_starts(
     single = clone(estimator).set_params(
         n_restarts=0, covariance=None, warm_start=False, n_jobs=None
     )
-    short = polishing_trains(estimator)
-    if short:
-        single.set_params(max_iter=min(estimator.max_iter, STEPS_BEFORE_POLISHING))
     jobs = (
-        delayed(_trained_attributes)(single, seed, X, y, sample_weight, short)
+        delayed(_trained_attributes)(single, seed, X, y, sample_weight)
         for seed in seeds
     )
     try:
@@ -57,25 +50,6 @@ def other_starts(
         return []
 
 
-def polishing_trains(fitted: Any) -> bool:
-    """Return whether polishing may do most of the training of further starts.
-
-    `fitted` is the first start, trained by the solver to its end. Where polishing then
-    found the minimum, it does so from near the initial weights too, sooner than lbfgs
-    and to objectives as low.
-    """
-    record = vars(fitted).get("_polished")
-    if record is None or fitted.solver != "lbfgs" or fitted.activation == "relu":
-        return False
-    n_parameters = sum(block.size for block in (*fitted.coefs_, *fitted.intercepts_))
-    return (
-        len(fitted.coefs_) == 2
-        and n_parameters <= MOST_PARAMETERS
-        and record["method"] == "levenberg-marquardt"
-        and record["reason"] == "gradient vanished"
-    )
-
-
 def _parallel(n_jobs: int | None, verbose: bool) -> Parallel:
     """Return joblib's Parallel, which to be watched yields results as they come."""
     if verbose:
@@ -87,25 +61,12 @@ def _parallel(n_jobs: int | None, verbose: bool) -> Parallel:
 
 
 def _trained_attributes(
-    estimator: Any, seed: int, X: Any, y: Any, sample_weight: Any, short: bool = False
+    estimator: Any, seed: int, X: Any, y: Any, sample_weight: Any
 ) -> dict:
-    """Return what training a clone from `seed` sets, parameters left out.
-
-    That a `short` training has not converged is meant so.
-    """
-    fitted = clone(estimator).set_params(random_state=seed)
-    with _unfinished() if short else nullcontext():
-        fitted.fit(X, y, sample_weight)
+    """Return what training a clone from `seed` sets, parameters left out."""
+    fitted = clone(estimator).set_params(random_state=seed).fit(X, y, sample_weight)
     apart = {"_inference", *fitted.get_params(deep=False)}
     return {name: value for name, value in vars(fitted).items() if name not in apart}
-
-
-@contextmanager
-def _unfinished() -> Iterator[None]:
-    """Let training end early without a word."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def objectives_of(

@@ -83,11 +83,7 @@ def test_objective_never_rises(case, method):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
     "case",
-    [
-        *(Case(name, (4,), 2) for name in ("tanh", "logistic", "relu", "identity")),
-        Case("logistic", (3, 2), 2),
-        Case("tanh", ()),
-    ],
+    [Case("tanh", (4,), 2), Case("logistic", (3, 2), 2), Case("tanh", ())],
     ids=str,
 )
 def test_hessian_is_that_of_the_gradient(case, loss):
@@ -96,11 +92,7 @@ def test_hessian_is_that_of_the_gradient(case, loss):
     penalty = Penalty(0.1, network.n_intercepts)
     F = Objective(network, X, y.T, w, penalty, LOSSES[loss])
     point = F.at(packed(network))
-    R, S = F.triangle(point), F.second_order(point)
-    A, g = F.normal_equations(point)
-    np.testing.assert_allclose(A, R[:-1, :-1].T @ R[:-1, :-1], rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(g, R[:-1, :-1].T @ R[:-1, -1], rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(-g, F.value_and_gradient(point.theta)[1], atol=1e-10)
+    R, S = F.triangle(point)[:-1, :-1], F.second_order(point)
     steps = 1e-5 * np.eye(len(point.theta))
     above, below = (
         np.array([F.value_and_gradient(point.theta + sign * e)[1] for e in steps])
@@ -108,7 +100,7 @@ def test_hessian_is_that_of_the_gradient(case, loss):
     )
     numerical = (above - below) / 2e-5
     scale = np.abs(S).max() if network.coefs[1:] else 1.0
-    assert np.abs(A - S - numerical).max() < 1e-5 * scale
+    assert np.abs(R.T @ R - S - numerical).max() < 1e-5 * scale
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -217,7 +209,7 @@ def test_parts_of_a_loss_belong_together(loss):
 
 
 def test_methods_agree_near_the_crossover():
-    case = Case("tanh", (69,), n_samples=100)
+    case = Case("tanh", (39,), n_samples=100)
     X, y, w = data(case)
     assert abs(case.network.n_parameters - polishing.MOST_PARAMETERS) < 10
     # Both start where there is one minimum to go to.
@@ -240,16 +232,10 @@ def test_sparse_rows_are_dense_rows(method):
     np.testing.assert_array_equal(packed(dense), packed(rows))
 
 
-@pytest.mark.parametrize(
-    "activation, hidden, most",
-    [("tanh", (71,), polishing.MOST_PARAMETERS),
-     ("relu", (41,), polishing.MOST_OF_OTHERS),
-     ("tanh", (5, 30), polishing.MOST_OF_OTHERS)],
-)  # fmt: skip
-def test_many_parameters_go_to_the_other_method(activation, hidden, most):
-    case = Case(activation, hidden, n_samples=30)
+def test_many_parameters_go_to_the_other_method():
+    case = Case("tanh", (60,), n_samples=30)
     _, record = polish(case.network, *data(case), 1.0)
-    assert case.network.n_parameters > most
+    assert case.network.n_parameters > polishing.MOST_PARAMETERS
     assert record.method == "l-bfgs-b"
 
 
