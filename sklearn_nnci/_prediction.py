@@ -7,6 +7,7 @@ import numpy as np
 
 from sklearn_nnci import _critical as critical
 from sklearn_nnci._critical import check_levels, check_simultaneous
+from sklearn_nnci._inference.error_law import reach
 from sklearn_nnci._inference.report import html_table, numbers, text_table
 
 # Predictions that are printed, the level of their intervals, what is left out.
@@ -47,6 +48,11 @@ class Prediction:
         Whether the training rows say nothing at that row: its leverage is beyond all
         of theirs, or a column beyond its range by a tenth of that. Intervals are not
         known to hold there.
+    noise_variance : ndarray, as `mean`, or None
+        Variance of the noise there, in squared units of y.
+    law : object or None
+        Law of the noise that gives the quantiles of prediction intervals, in units of
+        `se_obs`; None: Student's.
 
     See Also
     --------
@@ -72,6 +78,8 @@ class Prediction:
     log_link: bool = False
     leverage: np.ndarray | None = field(default=None, repr=False)
     extrapolates: np.ndarray | None = field(default=None, repr=False)
+    noise_variance: np.ndarray | None = field(default=None, repr=False)
+    law: Any = field(default=None, repr=False)
 
     def conf_int(
         self, confidence_level: Any = 0.95, *, obs: bool = False,
@@ -110,19 +118,16 @@ class Prediction:
                 "loss='poisson' has no prediction intervals of a new observation. Try "
                 "return_ci=True, the interval of the mean."
             )
-        se = np.asarray(self.se_obs if obs else self.se_mean)
         mean = np.asarray(self.mean, dtype=float)
         tail = (...,) + (None,) * levels.ndim
-        # One row of critical values per output; broadcasting puts rows of X first.
-        c = self._critical(levels, np.asarray(self.dof)[tail], obs, simultaneous)
-        unbounded = ~np.isfinite(se[tail] * np.ones_like(c)) | ~np.isfinite(c)
+        below, above = self._reaches(levels, obs, simultaneous)
+        unbounded = ~np.isfinite(below) | ~np.isfinite(above)
         with np.errstate(invalid="ignore", over="ignore"):
-            half = np.where(unbounded, np.inf, se[tail] * c)
             if self.log_link:
-                ratio = np.exp(half / mean[tail])
+                ratio = np.exp(above / mean[tail])
                 bounds = [mean[tail] / ratio, mean[tail] * ratio]
             else:
-                bounds = [mean[tail] - half, mean[tail] + half]
+                bounds = [mean[tail] - below, mean[tail] + above]
         # A mean that overflows has no bounds either.
         widest = [0.0 if self.log_link else -np.inf, np.inf]
         bounds = [
@@ -130,6 +135,27 @@ class Prediction:
             for end, bound in zip(widest, bounds, strict=True)
         ]
         return np.stack(bounds, axis=mean.ndim)
+
+    def _reaches(
+        self, levels: np.ndarray, obs: bool, simultaneous: str | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far intervals reach below and above the mean.
+
+        (n[, m], *levels); not finite where the data do not bound it.
+        """
+        tail = (...,) + (None,) * levels.ndim
+        # One row of critical values per output; broadcasting puts rows of X first.
+        c = self._critical(levels, np.asarray(self.dof)[tail], obs, simultaneous)
+        se_mean, se_obs = np.asarray(self.se_mean)[tail], np.asarray(self.se_obs)[tail]
+        if not (obs and self.law):
+            half = (se_obs if obs else se_mean) * c
+            return half, half
+        k = max(np.size(self.mean), 1) if simultaneous else 1
+        ends = self.law.quantile(1.0 - (1.0 - levels) / k)
+        if np.ndim(self.mean) == 1:
+            ends = [end[0] for end in ends]
+        below, above = (reach(end, c, se_mean, se_obs) for end in ends)
+        return below, above
 
     def _critical(
         self, levels: np.ndarray, dof: np.ndarray, obs: bool, simultaneous: str | None

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -19,6 +20,7 @@ from sklearn_nnci import _saved as saved
 from sklearn_nnci._inference import diagnostics, queries, standard_errors
 from sklearn_nnci._inference.formulas import FORMULAS
 from sklearn_nnci._inference.infer import infer
+from sklearn_nnci._inference.laws import Asked
 from sklearn_nnci._inference.noise import NOISES, check_numbers
 from sklearn_nnci._linearized import partitions
 from sklearn_nnci._linearized.training_rows import target
@@ -30,7 +32,7 @@ from sklearn_nnci._training.problem import Problem, penalty_on, problem, warn_he
 from sklearn_nnci._training_methods import FAILURES, TrainingMethods
 from sklearn_nnci._warn import warn
 
-OWN_PARAMETERS = ("covariance", "noise")
+OWN_PARAMETERS = ("covariance", "noise", "errors", "variance")
 # scikit-learn's constraint classes have no public name; the parent's own
 # constraints are instances of them.
 StrOptions = type(MLPRegressor._parameter_constraints["loss"][0])
@@ -125,6 +127,17 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         close widen the intervals. X and y are standardised inside: no scaler is
         needed. Few units with kinks are trained badly: take ``activation='tanh'``, 10
         or 20 units.
+    errors : {'normal', 'empirical'}, default='normal'
+        Quantiles of prediction intervals: Student's, or those of the studentised
+        leave-one-out residuals, for noise that is skewed or has heavy tails. Each tail
+        has its own where skewness is significant. Other results do not change.
+    variance : {'constant', 'auto'} or regressor, default='constant'
+        How the noise varies with x. ``'auto'``: log-linear in x, x^2, f and f^2, or
+        like the squares of the residuals around x or around f, whichever predicts
+        these best [7]_; constant where none does clearly, and of fewer than 100 rows.
+        Or a regressor of scikit-learn's kind, which is fitted to the logarithm of
+        squared residuals. Prediction intervals are then wide where the noise is, and
+        confidence intervals take it for what it is at each training row.
 
     Attributes
     ----------
@@ -135,6 +148,9 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         variance, penalty, what was added to the variance of the mean, relative offset,
         largest leverage, reason, the share of the rows that memory allowed for,
         warnings.
+    variance_model_ : regressor or list of regressors
+        Of a regressor as `variance`, the one fitted to log squared residuals; a list
+        for several outputs.
     penalties_, gamma_, relevance_, log_evidence_, start_evidences_ :
         Of ``regularization='evidence'``, each told where it is defined.
 
@@ -170,6 +186,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
        1985.
     .. [6] D. J. C. MacKay, "Bayesian non-linear modelling for the prediction
        competition", ASHRAE Transactions 100, 1994.
+    .. [7] M. Davidian and R. J. Carroll, "Variance function estimation", J. Amer.
+       Statist. Assoc. 82, 1987.
 
     Examples
     --------
@@ -198,6 +216,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             None,
         ],
         "regularization": [StrOptions({"alpha", "evidence"})],
+        "errors": [StrOptions({"normal", "empirical"})],
+        "variance": [StrOptions({"constant", "auto"}), BaseEstimator],
     }
 
     def __init__(
@@ -233,6 +253,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         n_restarts=0,
         n_jobs=None,
         regularization="alpha",
+        errors="normal",
+        variance="constant",
     ):
         super().__init__(
             loss=loss,
@@ -266,6 +288,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         self.n_restarts = n_restarts
         self.n_jobs = n_jobs
         self.regularization = regularization
+        self.errors = errors
+        self.variance = variance
 
     def fit(self, X, y, sample_weight=None) -> "MLPRegressorCI":
         """Fit the network, then the inference about it.
@@ -415,7 +439,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`.
         **own_parameters : dict
-            `covariance` and `noise`.
+            `covariance`, `noise`, `errors` and `variance`.
 
         Returns
         -------
@@ -500,7 +524,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         ExtrapolationWarning
             If a row, or more than chance explains, lie where training rows say nothing.
         StaleParametersWarning
-            If `covariance` or `noise` were set after the inference.
+            If `covariance`, `noise`, `errors` or `variance` were set after the
+            inference.
         """
         flags = dict(return_ci=return_ci, return_pi=return_pi, return_std=return_std,
                      return_cov=return_cov)  # fmt: skip
@@ -563,7 +588,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             If inference failed at fit.
         """
         state, network = self._with_inference()
-        queries.warn_stale(state["asked"], self._parameters(OWN_PARAMETERS))
+        queries.warn_stale(state["asked"], self._asked_for())
         with np.errstate(over="ignore", invalid="ignore"):
             y = super().predict(X)  # checks X, which has but to be converted
         rows = check_array(
@@ -623,7 +648,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
 
     def _infer(self, problem, y=None):
         """Set the inference, and warn of what it found; `y` (n, m) if at hand."""
-        inference = infer(problem, self.covariance, self.noise)
+        law = Asked(self.errors, self.variance)
+        inference = infer(problem, self.covariance, self.noise, law)
         polished = vars(self).get("_polished", {}).get("reason")
         found = diagnostics.found(
             inference,
@@ -633,13 +659,21 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             polished,
             self._seen_tuning(),
         )
-        asked, network = self._parameters(OWN_PARAMETERS), problem.rows.network
+        asked, network = self._asked_for(), problem.rows.network
         near = self._near(inference, problem.rows, y)
         self._inference = standard_errors.to_state(
             inference, network, found, asked, near
         )
         for check in found.raised:
             warn(check.advice, getattr(exceptions, check.warning))
+
+    def _asked_for(self):
+        """Return own parameters; a regressor as what it prints, to be compared."""
+        asked = self._parameters(OWN_PARAMETERS)
+        return {
+            name: repr(value) if isinstance(value, BaseEstimator) else value
+            for name, value in asked.items()
+        }
 
     def _without_inference(self, reason, failed=False):
         self._inference = {"absent": reason, "failed": failed}

@@ -30,6 +30,21 @@ class ReportMethods:
         return report._replace(log_evidence=self._log_evidence_if_tuned())
 
     @property
+    def variance_model_(self) -> Any:
+        """The regressor of log squared residuals, fitted; a list for several outputs.
+
+        AttributeError unless `variance` is a regressor.
+        """
+        kept = self._with_inference()[0].get("variances") or []
+        models = [one["function"]["regressor"] for one in kept
+                  if one["kind"] == "Regressed"]  # fmt: skip
+        if not models:
+            raise AttributeError(
+                "variance_model_ is there after fit with a regressor as variance only."
+            )
+        return models if self.n_outputs_ > 1 else models[0]
+
+    @property
     def polish_(self) -> polish.Polish:
         """What the polish did: iterations, objective, gradient, reason; a record."""
         check_is_fitted(self)

@@ -8,7 +8,7 @@ from sklearn_nnci._version import __version__
 from sklearn_nnci._warn import warn
 
 # Parameters that estimators saved before did not have, and what they did.
-SINCE = {"regularization": "alpha"}
+SINCE = {"regularization": "alpha", "errors": "normal", "variance": "constant"}
 
 
 def stamp() -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def found(net):
 def assert_same(net, expected):
     """`net` says what `expected` does, to 1e-10."""
     for name, value in found(net).items():
-        if name in ("method", "noise", "route"):
+        if name in ("method", "noise", "route", "errors", "variance"):
             assert value == expected[name], name
         elif name == "checks":
             for check, other in zip(value, expected[name], strict=True):

@@ -16,8 +16,10 @@ from partitioned import EVEN, N, assert_same, dask, distributed, found, split, t
 
 from sklearn_nnci import MLPRegressorCI
 from sklearn_nnci._linearized import partitions, primal
+from sklearn_nnci._linearized.left_out import HELD, Units
 from sklearn_nnci._linearized.sandwich import Robust
 from sklearn_nnci._linearized.totals import Totals
+from sklearn_nnci._linearized.training_rows import present
 
 # What distributed leaves behind when processes start, stop and are killed.
 pytestmark = [
@@ -71,7 +73,6 @@ def test_what_tasks_return_does_not_grow_with_the_rows(client):
     network, root = net._network(), net._inference["posterior"]["root"]
     tasks = [
         (primal._first_pass, ()),
-        (primal._second_pass, (root, 0.9, None)),
         (primal._meat_pass, (root, Robust(1.0, np.ones(2)))),
     ]
     most = 8 * (network.n_parameters + 1) ** 2 + 2000
@@ -84,6 +85,19 @@ def test_what_tasks_return_does_not_grow_with_the_rows(client):
             sizes.append([len(pickle.dumps(value)) for value in dask.compute(*values)])
         assert np.max(sizes) < most
         assert np.ptp(sizes) < 100
+
+
+def test_residuals_that_tasks_return_are_at_most_so_many(client):
+    net, X, y = trained(m=2)
+    network, root = net._network(), net._inference["posterior"]["root"]
+    n, whole = 10 * HELD, (np.tile(X, (300, 1)), np.tile(y, (300, 1)))
+    D, t = (split(a[:n], (n,)) for a in whole)
+    parts, _ = partitions.partitions(network, D, t, None, net.loss, False)
+    rows = present(network, X, y, np.ones(N), net.loss)
+    units = Units.of(primal.reduce(rows).totals)
+    found = parts.reduce(primal._second_pass, root, units, 0.9, None)
+    assert found.left_out.residuals.values.shape[1] <= HELD
+    assert found.left_out.residuals.n == pytest.approx(n)
 
 
 def test_large_networks_are_no_reason_to_warn(client):

@@ -55,6 +55,7 @@ def test_signature_is_the_parents_and_our_own():
     parent = inspect.signature(MLPRegressor.__init__).parameters
     mine = inspect.signature(MLPRegressorCI.__init__).parameters
     own = ["covariance", "noise", "polish", "n_restarts", "n_jobs", "regularization"]
+    own += ["errors", "variance"]
     assert list(mine) == [*parent, *own]
     for name, parameter in parent.items():
         assert (mine[name].kind, mine[name].default) == (

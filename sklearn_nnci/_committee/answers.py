@@ -14,6 +14,7 @@ from sklearn_nnci._committee.summary import CommitteeReport
 from sklearn_nnci._committee.told import HALF, shared, watched
 from sklearn_nnci._inference import queries, standard_errors
 from sklearn_nnci._inference.diagnostics import Diagnostics
+from sklearn_nnci._inference.error_law import pooled
 from sklearn_nnci._network import perceptron
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._warn import warn
@@ -27,15 +28,20 @@ def combined(
 ) -> dict[str, Any]:
     """Return the fields of the `Prediction` of a committee.
 
-    From those of its members, and the noise s_k^2 of each, (m, m) for several outputs.
+    From those of its members, and the noise s_k^2 of each, (m, m) for several outputs,
+    on average over rows.
     """
     means, se = [one.mean for one in own], [one.se_mean for one in own]
     found = mixture.moments(weights, means, se)
     jointly = functools.partial(mixture.covariance, weights, means, se)
     s2 = mixture.average(weights, noise)
     s2 = np.diag(s2) if s2.ndim else s2
+    each = [np.asarray(one.noise_variance) for one in own]
+    if any((at != at[:1]).any() for at in each):  # it varies with x
+        s2 = mixture.average(weights, each)
     dof = mixture.average(weights, [one.dof for one in own])
     obs = np.nan if own[0].log_link else np.where(np.isnan(s2), np.inf, s2)
+    laws = [one.law for one in own]
     return dict(
         mean=found.mean,
         se_mean=np.sqrt(found.variance),
@@ -47,6 +53,8 @@ def combined(
         leverage=mixture.average(weights, [one.leverage for one in own]),
         extrapolates=mixture.average(weights, [one.extrapolates for one in own])
         >= HALF,
+        noise_variance=s2 + np.zeros_like(found.mean),
+        law=pooled(laws, weights, noise),
     )
 
 

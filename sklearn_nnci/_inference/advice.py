@@ -292,3 +292,21 @@ def left_out(fitted: Fitted) -> str:
         f"Memory allowed for {report.rows_used:.3g} of the rows, drawn at random, and "
         f"counted as no more than they are: {effect}. Try a smaller network."
     )
+
+
+def not_normal(fitted: Fitted) -> str:
+    p_value = fitted.inference.law.normality.p_value
+    return (
+        "The noise is skewed or has heavy tails (D'Agostino & Pearson's test, p = "
+        f"{p_value:.1g}): prediction intervals of some levels cover too much or too "
+        "little, or one tail has more than its share. Try errors='empirical'."
+    )
+
+
+def uneven(fitted: Fitted) -> str:
+    p_value = fitted.inference.law.evenness.p_value
+    return (
+        "The noise varies with x (Breusch & Pagan's test, studentised, p = "
+        f"{p_value:.1g}): prediction intervals are too wide here and too narrow "
+        "there. Try variance='auto'."
+    )

@@ -150,6 +150,8 @@ def checks(fitted: Fitted) -> Diagnostics:
         ("", "inputs that are off", _off(fitted), 0.0, advice.off),
         ("", "distance of the starts", _distance(fitted), LARGEST_DISTANCE,
          advice.disagree),
+        ("", "noise that is not normal, K^2", *_not_normal(fitted), advice.not_normal),
+        ("", "noise that varies, F", *_uneven(fitted), advice.uneven),
     ]  # fmt: skip
     return Diagnostics(_check(fitted, *row) for row in table)
 
@@ -188,6 +190,25 @@ def _distance(fitted: Fitted) -> float:
         return np.nan
     se = np.sqrt(np.diag(fitted.inference.Sigma) * report.edf / fitted.n_rows)
     return float(np.max(tuned.apart / np.maximum(se, np.finfo(float).tiny)))
+
+
+def _not_normal(fitted: Fitted) -> tuple[float, float]:
+    """Return K^2 and its critical value; nan where quantiles are empirical."""
+    law = fitted.inference.law
+    tells = law.errors is None and _tells_of_noise(fitted)
+    return law.normality.statistic if tells else np.nan, law.normality.critical
+
+
+def _uneven(fitted: Fitted) -> tuple[float, float]:
+    """Return F and its critical value; nan where the noise may vary."""
+    law = fitted.inference.law
+    tells = law.variances is None and _tells_of_noise(fitted)
+    return law.evenness.statistic if tells else np.nan, law.evenness.critical
+
+
+def _tells_of_noise(fitted: Fitted) -> bool:
+    """Whether residuals are of squared errors, and more than rounding."""
+    return fitted.loss.linear and not _silent(fitted.inference).any()
 
 
 def _check(

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._inference import auto
+from sklearn_nnci._inference import auto, laws
 from sklearn_nnci._inference.formulas import FORMULAS, Formula
+from sklearn_nnci._inference.laws import NORMAL, Asked, Law
 from sklearn_nnci._inference.misfit import Misfit, misfit
 from sklearn_nnci._inference.noise import Noise, independent, noise_of
 from sklearn_nnci._inference.report import Report
@@ -22,6 +23,7 @@ from sklearn_nnci._linearized.route import (
     reduce_within_memory,
     relative_offset,
 )
+from sklearn_nnci._linearized.sandwich import Meat, Varying
 from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network.losses import LOSSES, Loss
@@ -59,6 +61,11 @@ class Fitted(NamedTuple):
         nearest = self.found.nearest if self.found else None
         return self.used if nearest is None else nearest
 
+    @property
+    def loo_step(self) -> np.ndarray | None:
+        """The step to the network of which they do, where that is another."""
+        return self.used.step if self.found and self.loo is self.used else None
+
 
 class Inference(NamedTuple):
     """All that prediction needs, and the report."""
@@ -93,24 +100,30 @@ class Inference(NamedTuple):
     was asked."""
     misfit: Misfit
     """Whether the residuals contain a curve."""
+    law: Law
+    """Of the noise, beside Sigma."""
 
 
-def infer(problem: Problem, covariance: str, noise: Any) -> Inference:
+def infer(
+    problem: Problem, covariance: str, noise: Any, asked: Asked = NORMAL
+) -> Inference:
     """Return the `Inference` about the network of a `Problem` at its weights.
 
     Raises `InferenceUnavailable`, saying what to try.
     """
+    rows, held_out = problem.rows, problem.held_out
+    laws.check(asked, LOSSES[rows.loss], rows)
     with np.errstate(over="ignore", invalid="ignore"):
-        tuned = problem.rows.network.coordinates is not None
-        plan = planned(covariance, noise, LOSSES[problem.rows.loss], tuned)
-        reduced = reduce_within_memory(problem.rows)  # first pass over the rows
+        tuned = rows.network.coordinates is not None
+        plan = planned(covariance, noise, LOSSES[rows.loss], tuned)
+        reduced = reduce_within_memory(rows)  # first pass over the rows
         fits = _fitted(plan, reduced, problem.penalty)  # factor; second pass
-        law = noise_of(
-            plan.noise, plan.formula, fits.used, fits.found, problem.held_out
-        )
-        fits = fits._replace(offset=_offset(plan, fits, law))
-        posterior = _posterior(plan.formula, fits.used, law)
-        return _conclude(plan, fits, law, posterior, problem, reduced.totals)
+        s2 = noise_of(plan.noise, plan.formula, fits.used, fits.found, held_out)
+        fits = fits._replace(offset=_offset(plan, fits, s2))
+        varies = _varying(fits, asked)
+        law = laws.law_of(asked, fits.loo, s2, varies, held_out)
+        posterior = _posterior(plan.formula, fits.used, s2, law)
+        return _conclude(plan, fits, s2, law, posterior, problem, reduced.totals)
 
 
 def planned(covariance: str, noise: Any, loss: Loss, tuned: bool = False) -> Plan:
@@ -171,7 +184,7 @@ def fit_for_leave_one_out(
     return _factored(reduce_within_memory(rows.rescaled(scale)), penalty)
 
 
-def _offset(plan: Plan, fits: Fitted, law: Noise) -> float:
+def _offset(plan: Plan, fits: Fitted, noise: Noise) -> float:
     """Return the relative offset under the penalty of training.
 
     Where residuals are exhausted, a noise variance from elsewhere serves.
@@ -180,37 +193,50 @@ def _offset(plan: Plan, fits: Fitted, law: Noise) -> float:
         return fits.offset
     fit = fits.used
     Sigma = fit.residual_noise
-    if fit.exhausted and independent(law.kind):
-        Sigma = law.Sigma
+    if fit.exhausted and independent(noise.kind):
+        Sigma = noise.Sigma
     return fit.relative_offset(np.trace(Sigma) / len(Sigma))
 
 
-def _posterior(formula: Formula, fit: LinearizedFit, law: Noise) -> Any:
-    """Return the covariance of theta, or None if it is unbounded."""
-    if not law.bounded:
+def _varying(fits: Fitted, asked: Asked) -> laws.Varying | None:
+    """Return how the noise varies, if that was asked."""
+    if not asked.varying:
         return None
-    return fit.information.posterior(formula.meat(law.Sigma, fit.n_samples, fit.dof))
+    fit = fits.loo
+    if fit.information is None:
+        fit = fit_for_leave_one_out(fit.rows, fit.penalty, fit.rows.scale)
+    return laws.varying(fit, fits.loo_step, asked.variance)
+
+
+def _posterior(formula: Formula, fit: LinearizedFit, noise: Noise, law: Law) -> Any:
+    """Return the covariance of theta, or None if it is unbounded."""
+    if not noise.bounded:
+        return None
+    meat = formula.meat(noise.Sigma, fit.n_samples, fit.dof)
+    if isinstance(meat, Meat) and law.uneven is not None:
+        meat = Varying(meat, law.uneven)
+    return fit.information.posterior(meat)
 
 
 def _conclude(
-    plan: Plan, fits: Fitted, law: Noise, posterior: Any, problem: Problem,
-    totals: Totals,
+    plan: Plan, fits: Fitted, noise: Noise, law: Law, posterior: Any,
+    problem: Problem, totals: Totals,
 ) -> Inference:  # fmt: skip
     """Return the `Inference`, in units of y."""
     used, found, scale = fits.used, fits.found, fits.used.rows.scale
     excess = auto.excess(found) if plan.rule and found else auto.no_excess(len(scale))
     excess = auto.Excess(*(scale**2 * part for part in excess))
-    Sigma, ratio = law.Sigma * np.outer(scale, scale), np.nan
+    Sigma, ratio = noise.Sigma * np.outer(scale, scale), np.nan
     if found:
         ratio = problem.penalty.least / (found.evidence.strength * np.mean(scale**2))
     widened, seen = plan.widened and np.isfinite(fits.offset), misfit(used)
     return Inference(
-        report=_report(plan, fits, excess, Sigma, law, problem.rows.size)._replace(
-            misfit_statistic=seen.statistic, misfit_p_value=seen.p_value
+        report=_report(plan, fits, excess, Sigma, noise, problem.rows.size)._replace(
+            misfit_statistic=seen.statistic, misfit_p_value=seen.p_value, **law.names
         ),
         posterior=posterior,
         Sigma=Sigma,
-        dof=law.dof,
+        dof=noise.dof,
         widening=1.0 + fits.offset**2 if widened else 1.0,
         step=used.step if found else None,
         excess=excess,
@@ -222,11 +248,12 @@ def _conclude(
         penalty_ratio=ratio,
         boundary=found.evidence.boundary if found else None,
         misfit=seen,
+        law=law,
     )
 
 
 def _report(
-    plan: Plan, fits: Fitted, excess: auto.Excess, Sigma: np.ndarray, law: Noise,
+    plan: Plan, fits: Fitted, excess: auto.Excess, Sigma: np.ndarray, noise: Noise,
     n_rows: int,
 ) -> Report:  # fmt: skip
     """Return the `Report` of the fit in use."""
@@ -238,14 +265,14 @@ def _report(
     nearest = found.nearest if found else None
     return Report(
         method=plan.formula.name,
-        noise=law.kind,
+        noise=noise.kind,
         route=information.sums.route,
         n_samples=float(fit.n_samples),
         n_parameters=information.sums.network.n_parameters,
         rank=fit.rank,
         edf=float(fit.edf.sum()),
         edf_fit=float(nearest.edf.sum()) if nearest else np.nan,
-        dof=_per_output(law.dof),
+        dof=_per_output(noise.dof),
         noise_variance=_per_output(Sigma),
         penalty=_of_raw_data(fit, fit.penalty),
         condition_number=float(information.condition),

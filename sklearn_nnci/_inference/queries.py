@@ -27,8 +27,9 @@ def answer(
         leverage = found.leverage * slope.reshape(found.leverage.shape[::-1]).T
     flagged = standard_errors.extrapolates(state, leverage, X)
     _warn_of_queries(state, found.se_mean, flagged)
-    se_mean, se_obs, leverage = (
-        a.T.reshape(y.shape) for a in (found.se_mean, found.se_obs, leverage)
+    se_mean, se_obs, leverage, s2 = (
+        a.T.reshape(y.shape)
+        for a in (found.se_mean, found.se_obs, leverage, found.noise)
     )
     # Of this inference, whatever becomes of the estimator.
     jointly = functools.partial(_covariance, state, network, slope, X)
@@ -43,6 +44,8 @@ def answer(
         log_link=not link.linear,
         leverage=leverage,
         extrapolates=flagged,
+        noise_variance=s2 if link.linear else np.full_like(s2, np.nan),
+        law=standard_errors.law_at(state),
     )
 
 

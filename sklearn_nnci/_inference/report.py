@@ -89,6 +89,13 @@ class Report(NamedTuple):
     """F of White's test for a curve in the residuals; nan where it does not apply."""
     misfit_p_value: float = np.nan
     """How likely so large an F is by chance."""
+    errors: str = "normal"
+    """Quantiles of prediction intervals: ``"normal"``, those of Student's law, or
+    ``"empirical"``, of the residuals, ``"empirical, skewed"`` if each tail has its
+    own."""
+    variance: Any = "constant"
+    """How the noise varies: ``"constant"``, ``"log-linear"``, ``"kernel in x"``,
+    ``"kernel in f"`` or ``"regressor"``; a tuple for several outputs."""
     warnings: tuple = ()
     """Messages of the warnings raised."""
 
@@ -136,6 +143,12 @@ class Report(NamedTuple):
             [
                 _row("penalty", self.penalty, f"lambda of {own}"),
                 _row("noise_variance", _diagonal(self.noise_variance), "s^2"),
+                ("variance", _several(self.variance), "how s^2 varies with x")
+                if self.variance != "constant"
+                else None,
+                ("errors", self.errors, "quantiles of prediction intervals")
+                if self.errors != "normal"
+                else None,
                 _row("press", self.press, "mean squared leave-one-out residual"),
                 _row("step_variance", self.step_variance, "mean squared step to go"),
                 _row("excess_variance", excess, "in the variance of every mean"),
@@ -154,6 +167,13 @@ def _row(name: str, value: Any, meaning: str) -> Cells | None:
         return None
     more = ["..."] if values.size > FEW else []
     return name, ", ".join(numbers(values[:FEW]) + more), meaning
+
+
+def _several(names: Any) -> str:
+    """Return a name, or those of the first outputs, as a string."""
+    if isinstance(names, str):
+        return names
+    return ", ".join([*names[:FEW], *["..."] * (len(names) > FEW)])
 
 
 def _diagonal(values: Any) -> Any:

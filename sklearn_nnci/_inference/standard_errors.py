@@ -9,7 +9,9 @@ the rule adds to every variance, and d_k(x) = f_k - f the distance to other netw
 that could as well be the best, of weight w_k (each 0 elsewhere),
 
     c^2 = b^2 + u + sum w_k d_k^2,
-    se_mean^2 = v (1 + RO^2) + c^2,        se_obs^2 = max(s^2 + v + c^2, se_mean^2).
+    se_mean^2 = v (1 + RO^2) + c^2,        se_obs^2 = max(s^2 + v + c^2, se_mean^2),
+
+s^2 = s^2(x) where noise varies.
 
 Jointly over rows, u goes along with v: with D = diag(1 / sqrt v), the covariance is
 
@@ -24,7 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_nnci._inference.diagnostics import Diagnostics
+from sklearn_nnci._inference.error_law import ErrorLaw
 from sklearn_nnci._inference.infer import Inference
+from sklearn_nnci._inference.laws import Law
+from sklearn_nnci._inference.variance import Variances
 from sklearn_nnci._linearized.route import restore
 from sklearn_nnci._linearized.totals import Edges, Totals
 from sklearn_nnci._network import jacobian
@@ -49,7 +54,9 @@ class Moments(NamedTuple):
     se_mean: np.ndarray
     se_obs: np.ndarray
     leverage: np.ndarray
-    """v / s^2; nan where s is not known."""
+    """v / s^2(x); nan where s is not known."""
+    noise: np.ndarray
+    """s^2(x)."""
 
 
 def to_state(
@@ -77,12 +84,21 @@ def to_state(
         "excess": inference.excess.variance,
         "doubt": inference.excess.doubt,
         "near": near,
+        **_law_state(inference.law),
         "loo": {**inference.loo._asdict(), "scale": inference.scale},
         "rows": sums_of(inference.totals),
         "reach": inference.reach,
         "low": edges.low[0],
         "high": edges.high[0],
         "chance": _chance(edges, inference.totals.weight),
+    }
+
+
+def _law_state(law: Law) -> dict[str, Any]:
+    """Return the law of the noise; as plain values, but for a user's regressor."""
+    return {
+        "errors": None if law.errors is None else law.errors.state(),
+        "variances": None if law.uneven is None else law.uneven.state(),
     }
 
 
@@ -135,11 +151,29 @@ def moments(state: dict[str, Any], network: Network, X: Any) -> Moments:
     away = _distances(state, network, X)
     beside = b**2 + state["excess"][:, None] + np.einsum("kmn,kmn->mn", away, away)
     mean = v * state["widening"] + beside
-    s2 = np.diag(state["noise"])[:, None]
+    s2 = noise_at(state, network, X)
     known = np.isfinite(s2) & (s2 > 0.0) & np.ones_like(v, dtype=bool)
     leverage = np.divide(v, s2, out=np.full_like(v, np.nan), where=known)
     obs = np.maximum(s2 + v + beside, mean)
-    return Moments(np.sqrt(mean), np.sqrt(obs), leverage)
+    return Moments(np.sqrt(mean), np.sqrt(obs), leverage, s2)
+
+
+def noise_at(state: dict[str, Any], network: Network, X: Any) -> np.ndarray:
+    """Return s^2(x) of the rows `X`, (m, n)."""
+    n = X.shape[0]
+    s2 = np.diag(state["noise"])[:, None] * np.ones(n)
+    if state.get("variances") is not None:
+        relative = Variances.restore(state["variances"])
+        for part in row_slices(n, 8 * X.shape[1]):
+            f = linear_predictor(network, X[part])
+            s2[:, part] *= relative(transposed(X[part]), f)
+    return s2
+
+
+def law_at(state: dict[str, Any]) -> ErrorLaw | None:
+    """Return the law of errors, None for the normal one."""
+    kept = state.get("errors")
+    return None if kept is None else ErrorLaw(**kept)
 
 
 def extrapolates(state: dict[str, Any], leverage: np.ndarray, X: Any) -> np.ndarray:

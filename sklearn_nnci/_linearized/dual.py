@@ -20,9 +20,11 @@ from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
 from sklearn_nnci._linearized.dual_posterior import DualPosterior, Kriging
+from sklearn_nnci._linearized.left_out import Units
 from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
-from sklearn_nnci._linearized.sandwich import Meat, Robust
-from sklearn_nnci._linearized.totals import ResidualSums, Totals
+from sklearn_nnci._linearized.residual_sums import ResidualSums
+from sklearn_nnci._linearized.sandwich import Filling, Meat
+from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.perceptron import Network, unpack
@@ -207,7 +209,8 @@ class DualInformation(NamedTuple):
         if step is not None:
             towards = unpack(step, self.sums.network)
             b = jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
-        return ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap)
+        units = Units.of(self.sums.totals)
+        return ResidualSums.of(chunk, H, units, b, cap)
 
     def edf(self) -> float:
         """Return tr A^-1 J'WJ = N - tr P = N - |C^-1|^2 + |Q'C^-1|^2."""
@@ -252,11 +255,11 @@ class DualInformation(NamedTuple):
         moved = jacobian.jvp(self.sums.factors, unpack(step, self.sums.network))
         return float(np.sum(moved**2) + step @ self.penalty.apply(step))
 
-    def posterior(self, meat: Meat | Robust) -> Posterior | None:
+    def posterior(self, meat: Filling) -> Posterior | None:
         """Return the `DualPosterior`; see `PrimalInformation.posterior`."""
-        if isinstance(meat, Robust):  # then M_i depends on e_i and H_ii
+        if not isinstance(meat, Meat):  # then M_i depends on the row
             (chunk, H), *_ = self.rowwise()
-            meat = meat.at(chunk.residuals, H)
+            meat = meat.at(chunk, H)
         if not np.isfinite(meat.noise_root).all():
             return None
         limits = self.span.basis_or_none, self.span.tolerance

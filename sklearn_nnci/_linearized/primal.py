@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_nnci._linearized.left_out import Units
 from sklearn_nnci._linearized.primal_posterior import PrimalPosterior
 from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
-from sklearn_nnci._linearized.sandwich import Meat, Robust
-from sklearn_nnci._linearized.totals import FirstPass, ResidualSums, Totals, Triangle
+from sklearn_nnci._linearized.residual_sums import ResidualSums
+from sklearn_nnci._linearized.sandwich import Filling
+from sklearn_nnci._linearized.totals import FirstPass, Totals, Triangle
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.perceptron import Network, null_directions, unpack
@@ -199,7 +201,8 @@ class PrimalInformation(NamedTuple):
 
     def leverages(self, cap: float, step: np.ndarray | None = None) -> ResidualSums:
         """Return the `ResidualSums` of all rows, b = J step, or 0."""
-        return self.sums.rows.reduce(_second_pass, self.root, cap, step)
+        units = Units.of(self.sums.totals)
+        return self.sums.rows.reduce(_second_pass, self.root, units, cap, step)
 
     def edf(self) -> float:
         """Return tr A^+ J'WJ = |F J'|^2."""
@@ -224,7 +227,7 @@ class PrimalInformation(NamedTuple):
         moved = self.sums.J @ step
         return float(moved @ moved + step @ self.penalty.apply(step))
 
-    def posterior(self, meat: Meat | Robust) -> Posterior | None:
+    def posterior(self, meat: Filling) -> Posterior | None:
         """Return the `PrimalPosterior` of A^+ (sum_i w_i J_i'M_i M_i'J_i + ..) A^+.
 
         None if some M_i is infinite. Takes a third pass over the rows but for s^2 A^+.
@@ -268,20 +271,20 @@ def _with_leverage(rows: Rows, root: np.ndarray) -> Iterator[tuple[Chunk, np.nda
 
 
 def _second_pass(
-    rows: Rows, root: np.ndarray, cap: float, step: np.ndarray | None
+    rows: Rows, root: np.ndarray, units: Units, cap: float, step: np.ndarray | None
 ) -> ResidualSums:
     """Return the `ResidualSums` of rows; see `PrimalInformation.leverages`."""
-    total = ResidualSums.none(rows.network.n_outputs)
+    total = ResidualSums.none(units)
     b: np.ndarray | float = 0.0
     towards = None if step is None else unpack(step, rows.network)
     for chunk, H in _with_leverage(rows, root):
         if towards is not None:
             b = jacobian.jvp(chunk.factors, towards)
-        total = total.merge(ResidualSums.of(chunk.residuals, H, chunk.weight, b, cap))
+        total = total.merge(ResidualSums.of(chunk, H, units, b, cap))
     return total
 
 
-def _meat_pass(rows: Rows, root: np.ndarray, meat: Meat | Robust) -> Triangle:
+def _meat_pass(rows: Rows, root: np.ndarray, meat: Filling) -> Triangle:
     """Return the `Triangle` of the whitened rows sqrt(w_i) F J_i'M_i."""
     r, m = len(root), rows.network.n_outputs
 
@@ -289,7 +292,7 @@ def _meat_pass(rows: Rows, root: np.ndarray, meat: Meat | Robust) -> Triangle:
         for block, chunk in rows.blocks(doing="robust covariance"):
             u = triangular.times(root, block[:-1], overwrite=True).reshape(r, m, -1)
             H = np.einsum("rkn,rln->nkl", u, u)
-            mix = meat.at(chunk.residuals, H).noise_root * np.sqrt(chunk.weight)
+            mix = meat.at(chunk, H).noise_root * np.sqrt(chunk.weight)
             yield np.einsum("rkn,kcn->rcn", u, mix).reshape(r, -1)
 
     return Triangle(triangular.triangle(blocks(), r))

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sklearn_nnci._linearized.sandwich import Meat, Robust
-from sklearn_nnci._linearized.totals import ResidualSums, Totals
+from sklearn_nnci._linearized.residual_sums import ResidualSums
+from sklearn_nnci._linearized.sandwich import Filling
+from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Result, Rows
 from sklearn_nnci._network.jacobian import Factors
 from sklearn_nnci._network.perceptron import Network
@@ -135,7 +136,7 @@ class Information(Protocol):
     def decrement(self, step: np.ndarray) -> float:
         """Return g'A^+ g of that step."""
 
-    def posterior(self, meat: Meat | Robust) -> "Posterior | None":
+    def posterior(self, meat: Filling) -> "Posterior | None":
         """Return C = A^+ (sum_i w_i J_i'M_i M_i'J_i + prior Lambda) A^+.
 
         M_i and the prior are those of `meat`. None if some M_i is infinite.

@@ -17,8 +17,9 @@ from sklearn_nnci._linearized.protocols import (
     Reduction,
     TrainingRows,
 )
+from sklearn_nnci._linearized.residual_sums import ResidualSums
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP
-from sklearn_nnci._linearized.totals import ResidualSums, Totals
+from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED, Penalty
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci.exceptions import InferenceUnavailable

@@ -1,8 +1,10 @@
 """Noise between A^-1 and A^-1, and residuals of rows that are left out."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from sklearn_nnci._linearized.training_rows import Chunk
 
 # Leverages are known to some 1e-12: closer to 1 they are 1.
 LEVERAGE_IS_ONE = 1e-10
@@ -25,9 +27,35 @@ class Meat(NamedTuple):
         root = np.sqrt(self.prior_scale) * np.eye(m)[:, :, None]
         return c == m and n == 1 and np.array_equal(self.noise_root, root)
 
-    def at(self, e: np.ndarray, H: np.ndarray) -> "Meat":
+    def at(self, chunk: Chunk, H: np.ndarray) -> "Meat":
         """Return itself: this noise does not depend on the rows."""
         return self
+
+
+class Varying(NamedTuple):
+    """The meat of a noise that varies: M_i M_i' = D_i Sigma D_i, D_i = diag s(x_i)."""
+
+    even: Meat
+    """M M' = Sigma, and the prior."""
+    relative_variance: Any
+    """Function of columns X (d, n) and f (m, n) that gives s^2, (m, n), around 1."""
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether this is s^2 A^+: never."""
+        return False
+
+    @property
+    def prior_scale(self) -> float:
+        """That of even noise."""
+        return self.even.prior_scale
+
+    def at(self, chunk: Chunk, H: np.ndarray) -> Meat:
+        """Return the `Meat` of rows."""
+        s2 = self.relative_variance(chunk.columns, chunk.predicted)
+        return self.even._replace(
+            noise_root=self.even.noise_root * np.sqrt(s2)[:, None, :]
+        )
 
 
 class Robust(NamedTuple):
@@ -47,12 +75,16 @@ class Robust(NamedTuple):
         """Nothing is added to the rows."""
         return 0.0
 
-    def at(self, e: np.ndarray, H: np.ndarray) -> Meat:
+    def at(self, chunk: Chunk, H: np.ndarray) -> Meat:
         """Return the `Meat` of rows; a leverage of 1 leaves it infinite."""
-        e = e * self.inflation[:, None]
+        e = chunk.residuals * self.inflation[:, None]
         if self.power > 0.0:
             e = leave_one_out(e, H, power=self.power)
         return Meat(e[:, None, :], 0.0)
+
+
+# What may fill the sandwich.
+Filling: TypeAlias = Meat | Varying | Robust
 
 
 def meat_of(Sigma: np.ndarray, prior: float) -> Meat:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, eigen, leave_one_out
 from sklearn_nnci._linearized.training_rows import Chunk
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics import triangular
@@ -71,7 +70,7 @@ class Totals(NamedTuple):
         mean = y[0] + w @ (y - y[0]) / n if n > 0.0 else np.zeros(y.shape[1])
         edges = Edges.of(chunk.columns, w)
         squares = w @ (y - mean) ** 2
-        return cls(len(w), float(n), mean, squares, _squares(e, w), edges)
+        return cls(len(w), float(n), mean, squares, sum_of_squares(e, w), edges)
 
     @property
     def spread(self) -> np.ndarray:
@@ -126,67 +125,6 @@ class FirstPass(NamedTuple):
         )
 
 
-class ResidualSums(NamedTuple):
-    """What is known of rows after A was factored; l_i are leave-one-out residuals.
-
-    With b = J step, what a step of the linearised network changes there.
-    """
-
-    edf: np.ndarray
-    """sum w_i (H_ii)_kk, (m,)."""
-    largest: float
-    """Largest eigenvalue of any H_ii."""
-    above: float
-    """sum w over rows of which that is beyond the cap."""
-    rss: np.ndarray
-    """sum w e e', (m, m)."""
-    press: np.ndarray
-    """sum w l l', (m, m)."""
-    press_capped: np.ndarray
-    """The same, leverages capped."""
-    moved: np.ndarray
-    """sum w b b', (m, m)."""
-    stepped: np.ndarray
-    """sum w l l' of e - b, leverages capped, (m, m)."""
-    ahead: np.ndarray
-    """sum w_i (I - H_ii)^-1 H_ii, leverages capped, (m, m): over s^2, the variance of
-    f at rows that are left out."""
-
-    @classmethod
-    def none(cls, m: int) -> "ResidualSums":
-        """Return those of no rows."""
-        return cls(np.zeros(m), 0.0, 0.0, *np.zeros((6, m, m)))
-
-    @classmethod
-    def of(
-        cls, e: np.ndarray, H: np.ndarray, w: np.ndarray,
-        b: np.ndarray | float = 0.0, cap: float = LEVERAGE_CAP,
-    ) -> "ResidualSums":  # fmt: skip
-        """Return those of residuals `e` (m, k), leverages `H` (k, m, m), weights."""
-        h, V = eigen(H)  # H_ii = V h V'
-        capped = np.minimum(h, cap)
-        odds = w[:, None] * capped / (1.0 - capped)
-        return cls(
-            edf=np.einsum("n,nkk->k", w, H),
-            largest=float(h.max(initial=0.0)),
-            above=float(w @ (h.max(axis=1) > cap)),
-            rss=_squares(e, w),
-            press=_squares(leave_one_out(e, H), w),
-            press_capped=_squares(leave_one_out(e, H, cap), w),
-            moved=_squares(b + np.zeros_like(e), w),
-            stepped=_squares(leave_one_out(e - b, H, cap), w),
-            ahead=np.einsum("nkj,nj,nlj->kl", V, odds, V),
-        )
-
-    def merge(self, other: "ResidualSums") -> "ResidualSums":
-        """Return those of both."""
-        both = {
-            name: getattr(self, name) + getattr(other, name) for name in self._fields
-        }
-        both["largest"] = max(self.largest, other.largest)
-        return ResidualSums(**both)
-
-
-def _squares(r: np.ndarray, w: np.ndarray) -> np.ndarray:
+def sum_of_squares(r: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Return sum w r r' of `r` (m, k), (m, m)."""
     return (r * w) @ r.T

@@ -67,6 +67,8 @@ class Chunk(NamedTuple):
     """(k, m), in units of y."""
     columns: np.ndarray
     """Those of X, (d, k)."""
+    predicted: np.ndarray
+    """f, (m, k): the linear predictor, in units of y for squared errors."""
 
     def plain(self) -> "Chunk":
         """Return the same with residuals that are not weighted; the factors stay."""
@@ -139,7 +141,7 @@ class Rows(NamedTuple):
         if weighted and (w != 1.0).any():
             cotangent, e = cotangent * np.sqrt(w), e * np.sqrt(w)
         F = jacobian.factors_at(self.network, activations, cotangent)
-        return Chunk(F, e, w, root_weight, y, activations[0])
+        return Chunk(F, e, w, root_weight, y, activations[0], f)
 
     def chunks(self, *, weighted: bool = False, doing: str = "") -> Iterator[Chunk]:
         """Yield the `Chunk` of rows worth one buffer of dense Jacobian."""

@@ -95,7 +95,9 @@ def test_standard_deviations_of_nist_misra1a():
     J = np.column_stack([1 - np.exp(-b2 * x), b1 * x * np.exp(-b2 * x)])
     e = y - b1 * (1 - np.exp(-b2 * x))
     none, one = jacobian.Factors((), (), ()), np.ones(14)
-    totals = Totals.of(Chunk(none, e[None], one, one[:1], y[:, None], one[None]))
+    totals = Totals.of(
+        Chunk(none, e[None], one, one[:1], y[:, None], one[None], one[None])
+    )
     sums = primal.Primal(None, totals, np.column_stack([J, e]))
     root = sums.penalise(Penalty(0.0, 0)).root
     s2 = e @ e / 12

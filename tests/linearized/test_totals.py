@@ -12,7 +12,7 @@ from sklearn_nnci._network import jacobian
 def totals_of(y, e, w, X=None):
     X = np.zeros((len(y), 1)) if X is None else X
     F = jacobian.Factors((), (), ())
-    return Totals.of(Chunk(F, e, w, np.ones(1), y, X.T))
+    return Totals.of(Chunk(F, e, w, np.ones(1), y, X.T, y.T - e))
 
 
 def test_totals_of_parts_are_those_of_all():

@@ -1,0 +1,128 @@
+"""From a factored fit to the law of the noise: quantiles, variance, and their tests."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_nnci._inference.error_law import ErrorLaw, error_law
+from sklearn_nnci._inference.noise import Noise
+from sklearn_nnci._inference.noise_checks import NoiseTest, evenness, normality
+from sklearn_nnci._inference.variance import Variances
+from sklearn_nnci._inference.variance_choice import Residuals, variance_of
+from sklearn_nnci._linearized.left_out import Knots
+from sklearn_nnci._linearized.route import LinearizedFit
+from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, leave_one_out
+from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._network import jacobian
+from sklearn_nnci._network.losses import Loss
+from sklearn_nnci._network.perceptron import unpack
+from sklearn_nnci._training.problem import HeldOut
+from sklearn_nnci.exceptions import InferenceUnavailable
+
+
+class Asked(NamedTuple):
+    """What is asked of the law of the noise."""
+
+    errors: str = "normal"
+    variance: Any = "constant"
+
+    @property
+    def varying(self) -> bool:
+        """Whether noise may vary."""
+        return not isinstance(self.variance, str) or self.variance != "constant"
+
+    @property
+    def empirical(self) -> bool:
+        """Whether quantiles are those of residuals."""
+        return self.errors == "empirical"
+
+
+NORMAL = Asked()
+
+
+class Varying(NamedTuple):
+    """How the noise varies, and the residuals with that divided out."""
+
+    variances: Variances
+    residuals: Knots
+
+
+class Law(NamedTuple):
+    """The law of the noise, beside its variance."""
+
+    errors: ErrorLaw | None
+    """None: normal."""
+    variances: Variances | None
+    """None: constant, as nothing else was asked for."""
+    normality: NoiseTest
+    evenness: NoiseTest
+
+    @property
+    def uneven(self) -> Variances | None:
+        """How the noise varies; None if it does not."""
+        return None if self.variances and self.variances.constant else self.variances
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What it is, in words."""
+        errors = "normal"
+        if self.errors is not None:
+            errors = "empirical" + ", skewed" * bool(self.errors.skewed.any())
+        variance = "constant" if self.variances is None else self.variances.names
+        return dict(errors=errors, variance=variance)
+
+
+def check(asked: Asked, loss: Loss, rows: Any) -> None:
+    """Refuse what counts have not, and what takes all rows in one place."""
+    if not loss.linear and (asked.empirical or asked.varying):
+        name = "errors" if asked.empirical else "variance"
+        raise InferenceUnavailable(
+            f"{name}={getattr(asked, name)!r} is for squared errors: counts have a law "
+            f"of their own. Try {name}={Asked._field_defaults[name]!r}."
+        )
+    if asked.varying and not isinstance(rows, Rows):
+        raise InferenceUnavailable(
+            f"variance={asked.variance!r} takes rows in one place, and X is a dask "
+            "array. Try variance='constant', or fit_inference on a part of the rows."
+        )
+
+
+def varying(fit: LinearizedFit, step: np.ndarray | None, wanted: Any) -> Varying:
+    """Return how the noise varies with X and f, by the residuals of `fit`.
+
+    Those after `step`, where the optimum of the evidence is another network.
+    """
+    residuals = _residuals(fit, step)
+    found = (variance_of(one, wanted) for one in residuals)
+    variances, even = zip(*found, strict=True)
+    weight = np.array([one.w for one in residuals])
+    return Varying(Variances(variances), Knots(np.array(even), weight))
+
+
+def law_of(
+    asked: Asked, fit: LinearizedFit, noise: Noise, varies: Varying | None,
+    held_out: HeldOut | None,
+) -> Law:  # fmt: skip
+    """Return the `Law` of the noise around a network; `fit` leaves its rows out."""
+    seen, errors = fit.leverages.left_out, None
+    if asked.empirical:
+        residuals = seen.residuals if varies is None else varies.residuals
+        if noise.kind == "validation" and held_out is not None:
+            residuals = Knots.of(held_out.residuals, held_out.weight)
+        errors = error_law(residuals, noise.dof)
+    variances = None if varies is None else varies.variances
+    return Law(errors, variances, normality(seen.residuals), evenness(seen.trend))
+
+
+def _residuals(fit: LinearizedFit, step: np.ndarray | None) -> list[Residuals]:
+    """Return the `Residuals` of each output."""
+    network, parts = fit.rows.network, []
+    for chunk, H in fit.information.rowwise():
+        e = chunk.residuals
+        if step is not None:  # the factors of the chunk may be weighted
+            F = jacobian.factors(network, chunk.columns.T)
+            e = e - jacobian.jvp(F, unpack(step, network)) / fit.rows.scale[:, None]
+        r = leave_one_out(e, H, LEVERAGE_CAP, power=0.5)
+        parts.append((chunk.columns.T, chunk.predicted.T, r.T, chunk.weight))
+    x, f, r, w = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
