@@ -222,7 +222,9 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         known = {item.name: getattr(inner, item.name) for item in fields(Prediction)}
         known |= {
             name: unit * known[name].reshape(y.shape)
-            for name, unit in dict(se_mean=a, se_obs=a, leverage=1.0).items()
+            for name, unit in dict(
+                se_mean=a, se_obs=a, leverage=1.0, noise_variance=a**2
+            ).items()
             if known.get(name) is not None
         }
         known |= dict(

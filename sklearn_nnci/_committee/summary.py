@@ -53,6 +53,10 @@ class CommitteeReport(NamedTuple):
     between: float
     """Share of the variance of the mean that is between members, on average over
     training rows; nan where they were not at hand."""
+    errors: tuple[str, ...] = ("normal",)
+    """Laws of the noise in use by the members."""
+    variances: tuple[str, ...] = ("constant",)
+    """How it varies with x, by the members."""
     warnings: tuple[str, ...] = ()
     """Messages of the warnings raised."""
 
@@ -80,9 +84,15 @@ class CommitteeReport(NamedTuple):
             ("noise_variance", s2, "s^2, on average"),
             ("between", self.between, "share of the mean's variance between members"),
         ]
+        laws = [
+            ("variances", self.variances, "how s^2 varies with x"),
+            ("errors", self.errors, "quantiles of prediction intervals"),
+        ]
+        usual = self._field_defaults
         return [
             ("methods", ", ".join(self.methods), "the covariances of the members"),
             *((n, _shown(v), m) for n, v, m in table if not np.isnan(v).all()),
+            *((n, ", ".join(v), m) for n, v, m in laws if v != usual[n]),
             ("warnings", f"{len(self.warnings) or 'none'}", raised),
         ]  # fmt: skip
 
@@ -113,8 +123,15 @@ def report(
         dof=averaged("dof"),
         noise_variance=averaged("noise_variance"),
         between=between,
+        errors=_names([own.errors for own in reports]),
+        variances=_names([own.variance for own in reports]),
         warnings=raised,
     )
+
+
+def _names(each: Sequence[Any]) -> tuple[str, ...]:
+    """Return the different names, of all outputs of all members."""
+    return tuple(sorted({name for own in each for name in np.atleast_1d(own).tolist()}))
 
 
 def diagnostics(

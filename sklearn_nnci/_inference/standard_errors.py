@@ -11,7 +11,7 @@ that could as well be the best, of weight w_k (each 0 elsewhere),
     c^2 = b^2 + u + sum w_k d_k^2,
     se_mean^2 = v (1 + RO^2) + c^2,        se_obs^2 = max(s^2 + v + c^2, se_mean^2),
 
-s^2 = s^2(x) where noise varies.
+Where the noise varies, s^2 is s^2(x), and u goes along with it.
 
 Jointly over rows, u goes along with v: with D = diag(1 / sqrt v), the covariance is
 
@@ -149,25 +149,26 @@ def moments(state: dict[str, Any], network: Network, X: Any) -> Moments:
             v[:, part] = posterior.variance(F)
             b[:, part] = _remaining_step(state, network, F)
     away = _distances(state, network, X)
-    beside = b**2 + state["excess"][:, None] + np.einsum("kmn,kmn->mn", away, away)
+    relative = relative_variance(state, network, X)
+    beside = b**2 + state["excess"][:, None] * relative
+    beside += np.einsum("kmn,kmn->mn", away, away)
     mean = v * state["widening"] + beside
-    s2 = noise_at(state, network, X)
+    s2 = np.diag(state["noise"])[:, None] * relative
     known = np.isfinite(s2) & (s2 > 0.0) & np.ones_like(v, dtype=bool)
     leverage = np.divide(v, s2, out=np.full_like(v, np.nan), where=known)
     obs = np.maximum(s2 + v + beside, mean)
     return Moments(np.sqrt(mean), np.sqrt(obs), leverage, s2)
 
 
-def noise_at(state: dict[str, Any], network: Network, X: Any) -> np.ndarray:
-    """Return s^2(x) of the rows `X`, (m, n)."""
-    n = X.shape[0]
-    s2 = np.diag(state["noise"])[:, None] * np.ones(n)
+def relative_variance(state: dict[str, Any], network: Network, X: Any) -> np.ndarray:
+    """Return s^2(x) / s^2 of the rows `X`, (m, n)."""
+    relative = np.ones((network.n_outputs, X.shape[0]))
     if state.get("variances") is not None:
-        relative = Variances.restore(state["variances"])
-        for part in row_slices(n, 8 * X.shape[1]):
+        variances = Variances.restore(state["variances"])
+        for part in row_slices(X.shape[0], 8 * X.shape[1]):
             f = linear_predictor(network, X[part])
-            s2[:, part] *= relative(transposed(X[part]), f)
-    return s2
+            relative[:, part] = variances(transposed(X[part]), f)
+    return relative
 
 
 def law_at(state: dict[str, Any]) -> ErrorLaw | None:
@@ -212,7 +213,8 @@ def covariance(
         F = jacobian.factors(network, X)
         V, lost = restore(network, state["posterior"]).covariance(F)
         b = _remaining_step(state, network, F).ravel()
-        u = np.repeat(state["excess"] + everywhere * state["doubt"], n)
+        u = state["excess"] + everywhere * state["doubt"]
+        u = (u[:, None] * relative_variance(state, network, X)).ravel()
         d = _distances(state, network, X).reshape(-1, m * n)
         V = V * state["widening"] + np.outer(b, b) + d.T @ d + _along(V, u)
     V[lost], V[:, lost] = np.nan, np.nan

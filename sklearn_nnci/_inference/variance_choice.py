@@ -53,7 +53,7 @@ MOST_ROWS = 2000
 FOLDS = 5
 # Penalties of log-linear functions, in nats, of the squares of standardised b.
 RIDGES = (0.1, 1.0, 10.0, 100.0)
-# Squared bandwidths of kernels are the median of squared distances, and quarters of it.
+# Squared bandwidths of kernels are the mean squared distance, and quarters of it.
 BANDWIDTHS = 5
 # Log-linear functions see columns of X where rows are so many times as many.
 ROWS_PER_COLUMN = 2
@@ -189,7 +189,7 @@ def _log_linear(residuals: Residuals, ridge: float) -> Candidate:
         location, spread = _units(z, rows.w)
         # 1/2 sum w (eta + r^2 exp -eta) + ridge/2 |b|^2, over sum w / 2
         glm = GammaRegressor(
-            alpha=2.0 * ridge / rows.w.sum(), solver="newton-cholesky", max_iter=1000
+            alpha=2.0 * ridge / rows.w.sum(), solver="newton-cholesky", tol=1e-7
         )
         y = np.maximum(rows.r2, np.finfo(float).tiny)
         glm.fit((z - location) / spread, y, sample_weight=rows.w)
@@ -210,13 +210,13 @@ def _kernels(residuals: Residuals, of_f: bool) -> Iterator[Candidate]:
     z = residuals.f[:, None] if of_f else residuals.x
     location, spread = _units(z, residuals.w)
     at = (z - location) / spread
-    D = cdist(at, at, "sqeuclidean")
-    width2 = float(np.median(D))
-    if not width2 > 0.0:
+    # The mean of squared distances is twice the sum of variances: columns that vary
+    width2 = 2.0 * float((np.ptp(z, axis=0) > 0.0).sum())
+    if not width2:
         return
-    np.fill_diagonal(D, np.inf)  # each without itself
-    K = np.exp(D / (-2.0 * width2), out=D)
+    K = np.exp(cdist(at, at, "sqeuclidean") / (-2.0 * width2))
     for _ in range(BANDWIDTHS):
+        np.fill_diagonal(K, np.maximum(1.0 - 1.0 / residuals.w, 0.0))  # one copy less
         kernel = Kernel(of_f, location, spread, at, residuals.r2, residuals.w, width2)
         yield Candidate(smooth(K, kernel), functools.partial(Kernel, *kernel))
         for _ in range(2):  # the kernel of a quarter of the width is its fourth power

@@ -6,10 +6,10 @@ from cases import Case, dense_inverse, packed, rows_with
 
 from sklearn_nnci._linearized import dual, primal
 from sklearn_nnci._linearized.route import restore
-from sklearn_nnci._linearized.sandwich import meat_of
+from sklearn_nnci._linearized.sandwich import Varying, meat_of
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network import jacobian
-from sklearn_nnci._network.perceptron import Network
+from sklearn_nnci._network.perceptron import Network, forward
 
 ROUTES = {"primal": primal, "dual": dual}
 
@@ -35,6 +35,11 @@ def close(actual, expected, tolerance=1e-8):
     expected = np.asarray(expected)
     assert np.shape(actual) == expected.shape
     assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def uneven(columns, f):
+    """Variances (m, n) of a noise that varies with x and f."""
+    return np.exp(0.5 * columns[0] + 0.2 * f)
 
 
 @pytest.fixture(params=ROUTES)
@@ -65,10 +70,19 @@ def test_verbs_equal_the_dense_definitions(case, route, free):
     query = jacobian.factors(network, case.X[:7])
     Jq = J[:7].transpose(1, 0, 2).reshape(7 * m, -1)
     Sigma = np.eye(m) + 0.3 * np.ones((m, m))
-    for S, prior in [(Sigma, 0.0), (Sigma, 1.3), (2 * np.eye(m), 2.0)]:
-        meat = np.einsum("n,nkp,kl,nlq->pq", rows.weight, J, S, J)
+    s = np.sqrt(uneven(case.X.T, forward(network, case.X)[-1]))
+    one = np.ones_like(s)
+    for S, prior, sd in [
+        (Sigma, 0.0, one), (Sigma, 1.3, one), (2 * np.eye(m), 2.0, one),
+        (Sigma, 1.3, s), (np.eye(m), 1.0, s),
+    ]:  # fmt: skip
+        filling = meat_of(S, prior)
+        if sd is s:
+            filling = Varying(filling, uneven)
+        own = np.einsum("kn,kl,ln->nkl", sd, S, sd)
+        meat = np.einsum("n,nkp,nkl,nlq->pq", rows.weight, J, own, J)
         C = inverse @ (meat + prior * np.diag(Lambda)) @ inverse
-        posterior = information.posterior(meat_of(S, prior))
+        posterior = information.posterior(filling)
         again = restore(network, posterior.state())
         close(again.variance(query).ravel(), np.diag(Jq @ C @ Jq.T))
         cov, lost = posterior.covariance(query)
