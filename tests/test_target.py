@@ -229,7 +229,9 @@ def test_through_a_line_standard_errors_are_scaled_exactly(name, m):
     for one, two in (("se_mean", "se_mean"), ("se_obs", "se_obs")):
         expected = np.abs(a) * getattr(inner, two)
         np.testing.assert_allclose(getattr(outer, one), expected, rtol=1e-10)
-    changed = {"mean", "se_mean", "se_obs", "covariance", "joint"}
+    expected = np.abs(a) ** 2 * inner.noise_variance
+    np.testing.assert_allclose(outer.noise_variance, expected, rtol=1e-10)
+    changed = {"mean", "se_mean", "se_obs", "noise_variance", "covariance", "joint"}
     for name in {item.name for item in fields(Prediction)} - changed:
         np.testing.assert_array_equal(getattr(outer, name), getattr(inner, name))
     units = np.multiply.outer(*[np.broadcast_to(a, inner.mean.shape)] * 2)
