@@ -185,12 +185,19 @@ def test_auto_adds_its_excess_where_the_noise_is(both):
     assert_allclose(np.diag(prediction.covariance()), prediction.se_mean**2, rtol=1e-6)
 
 
-def test_leverages_do_not_take_noise_for_distance(plain):
-    """Rows among the training rows do not extrapolate for having much noise."""
-    inside = np.random.default_rng(3).uniform(-1.7, 1.7, (500, 2))
-    for parameters in ({}, BOTH):
-        net = refit(plain, **parameters)
-        assert net.get_prediction(inside).extrapolates.mean() < 0.02
+@pytest.mark.parametrize("regularization", ["alpha", "evidence"])
+def test_rows_among_others_do_not_extrapolate_for_having_little_noise(regularization):
+    rng = np.random.default_rng(0)
+    x, inside = rng.uniform(-2.0, 2.0, 300), np.linspace(-1.9, 1.9, 400)[:, None]
+    y = np.sin(2.0 * x) + 0.1 * 9.0 ** ((x + 2.0) / 4.0) * rng.standard_normal(300)
+    net = MLPRegressorCI(**SMALL | dict(hidden_layer_sizes=(8,)), variance="auto")
+    net.set_params(regularization=regularization).fit(x[:, None], y)
+    assert net.inference_.variance != "constant"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", exceptions.ExtrapolationWarning)
+        assert not net.get_prediction(inside).extrapolates.any()
+        net.predict([[0.0]], return_pi=True)
+    assert net.get_prediction([[2.5], [-2.5]]).extrapolates.all()
 
 
 def test_even_noise_is_left_alone_to_the_last_bit():

@@ -92,7 +92,7 @@ class Inference(NamedTuple):
     ahead: np.ndarray
     """Mean variance of f at training rows, were they left out, over s^2, (m,)."""
     reach: float
-    """Largest j'A^-1 j that a training row would have, left out."""
+    """Largest variance of f over s^2(x) that a training row would have, left out."""
     penalty_ratio: float
     """lambda of training over that of the evidence; nan unless that was asked."""
     boundary: str | None
@@ -244,7 +244,7 @@ def _conclude(
         scale=scale,
         totals=totals._replace(rss=totals.rss * np.outer(*[problem.rows.scale] * 2)),
         ahead=np.diag(used.leverages.ahead) / used.n_samples,
-        reach=used.reach,
+        reach=laws.reach(used, posterior, law, np.diag(Sigma)),
         penalty_ratio=ratio,
         boundary=found.evidence.boundary if found else None,
         misfit=seen,

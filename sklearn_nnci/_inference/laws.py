@@ -126,3 +126,20 @@ def _residuals(fit: LinearizedFit, step: np.ndarray | None) -> list[Residuals]:
         parts.append((chunk.columns.T, chunk.predicted.T, r.T, chunk.weight))
     x, f, r, w = (np.concatenate(part) for part in zip(*parts, strict=True))
     return [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
+
+
+def reach(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> float:
+    """Return the largest v_i / (s^2(x_i) (1 - h_i)); of even noise it is h/(1 - h).
+
+    `noise` is s^2, (m,), in units of y. Where the noise is small the prior's share of v
+    is not, so that rows among others would seem to lie beyond them.
+    """
+    network, most = fit.rows.network, fit.reach
+    if posterior is None or law.uneven is None:
+        return most
+    for chunk, H in fit.information.rowwise():
+        v = posterior.variance(jacobian.factors(network, chunk.columns.T))
+        s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
+        h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
+        most = max(most, float(np.max(v / (s2 * (1.0 - h)))))
+    return most
