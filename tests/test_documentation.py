@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -115,6 +116,22 @@ def test_the_committee_draws_its_picture(tmp_path, capsys):
     assert "of the curve lies in its 95% confidence interval" in out
     assert float(re.search(r"^(\d+)%", out)[1]) > 85
     assert str(tmp_path / "picture.png") in out
+
+
+def test_the_noise_example_draws_its_picture(tmp_path, capsys):
+    import runpy
+
+    demo = runpy.run_path(str(ROOT / "examples" / "noise.py"))
+    demo["main"](tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
+    out = capsys.readouterr().out
+    before, after = (
+        [[float(p) / 100 for p in re.findall(r"([\d.]+)%", line)] for line in half]
+        for half in (out.split("\n")[1:4], out.split("\n")[5:8])
+    )
+    # Of 90 % intervals each third has a twentieth in either tail
+    errors = [np.abs(np.array(half) - 0.05).mean() for half in (before, after)]
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_the_cluster_example_finds_its_intervals_hold(capsys):
