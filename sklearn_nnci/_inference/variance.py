@@ -67,7 +67,7 @@ class Regressed(NamedTuple):
 
     def eta(self, x: np.ndarray, f: np.ndarray) -> np.ndarray:
         """Return log s^2 of rows, (n,)."""
-        return np.asarray(self.regressor.predict(x), dtype=float)
+        return np.ravel(np.asarray(self.regressor.predict(x), dtype=float))
 
 
 class Variance(NamedTuple):

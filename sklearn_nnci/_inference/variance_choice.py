@@ -32,7 +32,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_nnci._inference.variance import (
     CONSTANT,
@@ -225,9 +225,21 @@ def _kernels(residuals: Residuals, of_f: bool) -> Iterator[Candidate]:
 
 
 def _regressed(residuals: Residuals, regressor: Any) -> Candidate:
-    """Return the `Candidate` of a regressor of log r^2, fitted to clones."""
-    log_r2 = np.log(residuals.r2 + SMALLEST)
-    folds = PredefinedSplit(residuals.folds())
-    eta = cross_val_predict(clone(regressor), residuals.x, log_r2, cv=folds)
-    fit = clone(regressor).fit(residuals.x, log_r2)
-    return Candidate(np.ravel(eta), lambda: Regressed(fit))
+    """Return the `Candidate` of a regressor of log r^2, fitted to clones.
+
+    It takes the weights of the rows if it knows of any.
+    """
+    log_r2, fold = np.log(residuals.r2 + SMALLEST), residuals.folds()
+    weighted = has_fit_parameter(regressor, "sample_weight")
+
+    def fit(kept: np.ndarray) -> Regressed:
+        weight = {"sample_weight": residuals.w[kept]} if weighted else {}
+        return Regressed(
+            clone(regressor).fit(residuals.x[kept], log_r2[kept], **weight)
+        )
+
+    eta = np.empty(len(fold))
+    for k in range(FOLDS):
+        out = fold == k
+        eta[out] = fit(~out).eta(residuals.x[out], residuals.f[out])
+    return Candidate(eta, lambda: fit(fold >= 0))

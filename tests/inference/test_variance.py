@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize, stats
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
 
 from sklearn_nnci._inference import variance_choice
 from sklearn_nnci._inference.variance import CONSTANT, Kernel, LogLinear, Variances
@@ -255,6 +257,17 @@ def test_a_regressor_of_log_squares_is_cross_validated():
     assert_allclose(variance.at(rows.x, rows.f), c * np.exp(whole))
     assert_allclose(z, rows.r / np.sqrt(c * np.exp(eta)))
     assert variance.name == "regressor"
+
+
+def test_a_regressor_takes_weights_if_it_knows_of_any():
+    w = np.arange(300) % 3 + 0.5
+    rows = residuals(300, log_sd=steep, w=w)
+    log_r2 = np.log(rows.r2 + 1e-3)
+    for wanted, weight in ((LinearRegression(), w), (KNeighborsRegressor(9), None)):
+        kept = {} if weight is None else {"sample_weight": weight}
+        expected = clone(wanted).fit(rows.x, log_r2, **kept).predict(rows.x)
+        variance, _ = variance_of(rows, wanted)
+        assert_allclose(variance.function.eta(rows.x, rows.f), expected)
 
 
 def test_a_regressor_that_knows_nothing_gives_the_mean():
