@@ -42,14 +42,19 @@ class Excess(NamedTuple):
     """(1 - r) m, what bands add to that."""
 
 
-def excess(found: EvidenceFit) -> Excess:
-    """Return the `Excess` of an `EvidenceFit`."""
+def excess(found: EvidenceFit, ahead: np.ndarray | None = None) -> Excess:
+    """Return the `Excess` of an `EvidenceFit`.
+
+    `ahead` (m,) is the mean of v at rows that are left out, unless noise is even.
+    """
     rows = found.fit.leverages
     n, moved = found.fit.n_samples, mean_squared_step(found)
     after, before = np.diag(rows.stepped), np.diag(rows.press_capped)
     r = np.divide(after, before, out=np.ones_like(after), where=before > 0.0)
     r = np.minimum(r, 1.0)
-    seen = found.evidence.noise * (1.0 + np.diag(rows.ahead) / n) + moved
+    s2 = found.evidence.noise
+    seen = s2 * (1.0 + np.diag(rows.ahead) / n) if ahead is None else s2 + ahead
+    seen = seen + moved
     d = np.maximum(_left_out(found) - seen, 0.0)
     return Excess(r * moved + d, (1.0 - r) * moved)
 

@@ -224,9 +224,13 @@ def _conclude(
 ) -> Inference:  # fmt: skip
     """Return the `Inference`, in units of y."""
     used, found, scale = fits.used, fits.found, fits.used.rows.scale
-    excess = auto.excess(found) if plan.rule and found else auto.no_excess(len(scale))
-    excess = auto.Excess(*(scale**2 * part for part in excess))
     Sigma, ratio = noise.Sigma * np.outer(scale, scale), np.nan
+    rows = laws.of_rows(used, posterior, law, np.diag(Sigma))
+    excess = auto.no_excess(len(scale))
+    if plan.rule and found:
+        ahead = None if rows.ahead is None else rows.ahead / scale**2
+        excess = auto.excess(found, ahead)
+    excess = auto.Excess(*(scale**2 * part for part in excess))
     if found:
         ratio = problem.penalty.least / (found.evidence.strength * np.mean(scale**2))
     widened, seen = plan.widened and np.isfinite(fits.offset), misfit(used)
@@ -244,7 +248,7 @@ def _conclude(
         scale=scale,
         totals=totals._replace(rss=totals.rss * np.outer(*[problem.rows.scale] * 2)),
         ahead=np.diag(used.leverages.ahead) / used.n_samples,
-        reach=laws.reach(used, posterior, law, np.diag(Sigma)),
+        reach=rows.reach,
         penalty_ratio=ratio,
         boundary=found.evidence.boundary if found else None,
         misfit=seen,

@@ -128,18 +128,29 @@ def _residuals(fit: LinearizedFit, step: np.ndarray | None) -> list[Residuals]:
     return [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
 
 
-def reach(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> float:
-    """Return the largest v_i / (s^2(x_i) (1 - h_i)); of even noise it is h/(1 - h).
+class OfRows(NamedTuple):
+    """What the variance of f is at the training rows, were they left out."""
 
-    `noise` is s^2, (m,), in units of y. Where the noise is small the prior's share of v
+    reach: float
+    """The largest, over s^2(x)."""
+    ahead: np.ndarray | None
+    """Mean, (m,), in squared units of y; None: that of even noise."""
+
+
+def of_rows(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> OfRows:
+    """Return v_i / (1 - h_i) of all rows, summed up; `noise` is s^2, (m,), of y.
+
+    That of even noise is s^2 h / (1 - h). Where noise is small the prior's share of v
     is not, so that rows among others would seem to lie beyond them.
     """
-    network, most = fit.rows.network, fit.reach
     if posterior is None or law.uneven is None:
-        return most
+        return OfRows(fit.reach, None)
+    total, most = np.zeros(len(noise)), fit.reach
     for chunk, H in fit.information.rowwise():
-        v = posterior.variance(jacobian.factors(network, chunk.columns.T))
-        s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
         h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
-        most = max(most, float(np.max(v / (s2 * (1.0 - h)))))
-    return most
+        F = jacobian.factors(fit.rows.network, chunk.columns.T)
+        left_out = posterior.variance(F) / (1.0 - h)
+        s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
+        most = max(most, float(np.max(left_out / s2)))
+        total += left_out @ chunk.weight
+    return OfRows(most, total / fit.n_samples)
