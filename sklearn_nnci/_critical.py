@@ -44,6 +44,17 @@ def check_levels(confidence_level: Any) -> np.ndarray:
     )
 
 
+def check_keywords(call: str, unknown: dict[str, Any]) -> None:
+    """Refuse keywords that `call` does not know; say what stands for alpha."""
+    for name, value in unknown.items():
+        hint = "Try confidence_level, obs, simultaneous."
+        if name == "alpha":
+            level = 1.0 - value if isinstance(value, Real) else "1 - alpha"
+            known = f"{level:g}" if isinstance(level, float) else level
+            hint = f"alpha is 1 - confidence_level. Try confidence_level={known}."
+        raise TypeError(f"{call}() has no keyword {name!r}, got {value!r}. {hint}")
+
+
 def check_simultaneous(simultaneous: Any) -> None:
     """Refuse what is neither None nor one of `SIMULTANEOUS`."""
     if not (simultaneous is None or str(simultaneous) in SIMULTANEOUS):

@@ -45,7 +45,8 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
     n_jobs : int, default=None
         Processes that train members.
     random_state : int, RandomState instance, default=None
-        Draws the seeds of the members.
+        Draws the seeds of the members. ``simultaneous='sup-t'`` draws by a generator
+        of its own.
 
     Attributes
     ----------
@@ -242,8 +243,9 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
             Return the confidence interval of the regression mean, or the prediction
             interval of a new observation.
         return_std, return_cov : bool, default=False
-            Return the standard deviation of a new observation, or the covariance of
-            the regression mean between the rows of X.
+            Return the standard deviation of a new observation, noise included, or the
+            covariance of the regression mean between the rows of X, without it; see
+            `MLPRegressorCI.predict`.
         confidence_level : float or array-like of float, default=0.95
             In the open interval (0, 1): 0.95, not 95.
         simultaneous : {None, 'bonferroni', 'sup-t'}, default=None

@@ -5,7 +5,7 @@ deviations only where g is a line.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -126,20 +126,28 @@ def _slope(u: np.ndarray, g: np.ndarray, alone: bool) -> float:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TransformedPrediction(Prediction):
-    """A `Prediction` of y = g(u): each interval is that of `inner`, u's, `through` g.
-
-    The callable `through` takes ``inner.mean`` and an interval about it.
-    """
+    """A `Prediction` of y = g(u): each interval is that of `inner`, u's, through g."""
 
     inner: Any = field(default=None, repr=False)
-    through: Any = field(default=None, repr=False)
+    inverse: Any = field(default=None, repr=False)
 
     def conf_int(
         self, confidence_level: Any = 0.95, *, obs: bool = False,
-        simultaneous: str | None = None,
+        simultaneous: str | None = None, **unknown: Any,
     ) -> np.ndarray:  # fmt: skip
         """Return the interval in units of y; see `Prediction.conf_int`."""
         interval = self.inner.conf_int(
-            confidence_level, obs=obs, simultaneous=simultaneous
+            confidence_level, obs=obs, simultaneous=simultaneous, **unknown
         )
-        return self.through(self.inner.mean, interval)
+        return self.inverse.through(self.inner.mean, interval)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return replace(super().__getitem__(rows), inner=self.inner[rows])
+
+    def sample(
+        self, n: int = 1, random_state: Any = None, *, obs: bool = False
+    ) -> np.ndarray:
+        """Return draws of u through g; see `Prediction.sample`."""
+        drawn = self.inner.sample(n, random_state, obs=obs)
+        y = self.inverse.of(drawn.reshape(n * len(self), -1))
+        return y.reshape(n, *np.shape(self.mean))

@@ -6,19 +6,22 @@ from typing import Any
 import numpy as np
 
 from sklearn_nnci import _critical as critical
-from sklearn_nnci._critical import check_levels, check_simultaneous
+from sklearn_nnci import _frames as frames
+from sklearn_nnci._critical import check_keywords, check_levels, check_simultaneous
 from sklearn_nnci._inference.error_law import reach
 from sklearn_nnci._inference.report import html_table, numbers, text_table
+from sklearn_nnci._prediction_rows import PredictionRows
 
 # Predictions that are printed, the level of their intervals, what is left out.
 SHOWN, LEVEL, BESIDE = 5, 0.95, ("leverage", "extrapolates")
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(PredictionRows):
     """Predictions with their uncertainty, as `MLPRegressorCI.get_prediction` gives.
 
-    Intervals of any level, of the mean and of a new observation, and a table.
+    Intervals of any level, of the mean and of a new observation, draws of either, and
+    a table. ``prediction[rows]`` are those of some rows, by number, slice or mask.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ class Prediction:
     law : object or None
         Law of the noise that gives the quantiles of prediction intervals, in units of
         `se_obs`; None: Student's.
+    frames : str or None
+        Library of frames that X was of, if another than pandas: ``'polars'``.
 
     See Also
     --------
@@ -65,6 +70,9 @@ class Prediction:
     >>> one = Prediction(np.array([2.0]), np.array([0.1]), np.array([1.0]), np.inf)
     >>> one.conf_int().round(2)
     array([[1.8, 2.2]])
+    >>> both = Prediction(np.array([2.0, 3.0]), np.array([0.1, 0.2]), np.ones(2), 9.0)
+    >>> len(both), both[both.mean > 2.5].mean
+    (2, array([3.]))
     """
 
     mean: np.ndarray
@@ -80,10 +88,11 @@ class Prediction:
     extrapolates: np.ndarray | None = field(default=None, repr=False)
     noise_variance: np.ndarray | None = field(default=None, repr=False)
     law: Any = field(default=None, repr=False)
+    frames: str | None = field(default=None, repr=False)
 
     def conf_int(
         self, confidence_level: Any = 0.95, *, obs: bool = False,
-        simultaneous: str | None = None,
+        simultaneous: str | None = None, **unknown: Any,
     ) -> np.ndarray:  # fmt: skip
         """Return the interval of the mean, or of a new observation.
 
@@ -100,6 +109,8 @@ class Prediction:
             ``'least_squares'`` and ``'frequentist'`` only (Scheffe); or by simulation
             of their joint distribution, which is narrowest. Intervals of new
             observations take ``'bonferroni'`` only.
+        **unknown : dict
+            Refused; an `alpha`, with what to write in its place.
 
         Returns
         -------
@@ -111,7 +122,10 @@ class Prediction:
         ValueError
             If a level is not in (0, 1), if `simultaneous` does not apply, or if
             `obs` is asked of a Poisson network.
+        TypeError
+            If there is another keyword.
         """
+        check_keywords("conf_int", unknown)
         levels = check_levels(confidence_level)
         if obs and self.log_link:
             raise ValueError(
@@ -186,42 +200,32 @@ class Prediction:
 
         Returns
         -------
-        frame : pandas.DataFrame
+        frame : pandas.DataFrame, or a frame of the library that X was of
             Columns mean, mean_se, mean_ci_lower, mean_ci_upper, obs_ci_lower and
-            obs_ci_upper, then `leverage` and `extrapolates` if they are known, under
-            one first level y0, y1, ... per output if there are several; rows labelled
-            as X was.
+            obs_ci_upper, then `leverage` and `extrapolates` if they are known; rows
+            labelled as X was. Several outputs y0, y1, ... are a first level of columns,
+            and where a library has one level only, the first word: ``y0_mean``.
 
         Raises
         ------
         ImportError
-            If pandas is not installed.
+            If pandas, or narwhals for another library, is not installed.
         ValueError
             If the level is not one number in (0, 1).
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas. Try `pip install pandas`, or use the arrays "
-                "mean, se_mean and conf_int()."
-            ) from error
         if np.ndim(confidence_level):
             raise ValueError(
                 "to_frame takes one confidence_level, got "
                 f"{confidence_level!r}. Try conf_int for several."
             )
         columns = self._columns(confidence_level)
-        if np.ndim(self.mean) == 1:
-            return pd.DataFrame(columns, index=self.index)
-        outputs = {
-            f"y{k}": pd.DataFrame(
-                {name: values[:, k] for name, values in columns.items()},
-                index=self.index,
-            )
-            for k in range(np.shape(self.mean)[1])
-        }
-        return pd.concat(outputs, axis=1)
+        if np.ndim(self.mean) > 1:
+            columns = {
+                (f"y{k}", name): values[:, k]
+                for k in range(np.shape(self.mean)[1])
+                for name, values in columns.items()
+            }
+        return frames.table(columns, self.index, self.frames)
 
     def _columns(self, level: Any) -> dict[str, Any]:
         """Return the columns of `to_frame`, each shaped as `mean`."""

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_nnci import _lazy, exceptions
 from sklearn_nnci import _saved as saved
+from sklearn_nnci._frames import labels
 from sklearn_nnci._inference import diagnostics, queries, standard_errors
 from sklearn_nnci._inference.formulas import FORMULAS
 from sklearn_nnci._inference.infer import infer
@@ -72,7 +73,9 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
     batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle : optional
         As in the parent.
     random_state : int, RandomState instance, default=None
-        As in the parent. Inference draws no random numbers.
+        As in the parent. Inference draws none of it: only ``simultaneous='sup-t'``
+        draws at all, 10,000 normals by a generator of its own with a fixed seed, so
+        that two calls agree.
     tol, verbose : optional
         As in the parent; long passes, and further starts, show progress by tqdm.
     warm_start, momentum, nesterovs_momentum : optional
@@ -488,9 +491,13 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             Return the prediction interval of a new observation: noise included.
         return_std : bool, default=False
             Return the standard deviation of a new observation, noise included, as
-            :class:`~sklearn.linear_model.BayesianRidge` does.
+            :class:`~sklearn.linear_model.BayesianRidge` does: ``se_obs`` of
+            `get_prediction`.
         return_cov : bool, default=False
-            Return the covariance of the regression mean between the rows of X.
+            Return the covariance of the regression mean between the rows of X, without
+            noise: its diagonal is ``se_mean**2``, not the square of what `return_std`
+            returns, as it would be for a Gaussian process. That of new observations is
+            ``cov + np.diag(std**2 - np.diag(cov))``.
         confidence_level : float or array-like of float, default=0.95
             In the open interval (0, 1): 0.95, not 95.
         simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
@@ -595,7 +602,7 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             X, accept_sparse="csr", dtype=perceptron.FLOATS, ensure_all_finite=False
         )
         found = queries.answer(state, network, self._training().loss, y, rows)
-        return Prediction(**found, index=X.index if hasattr(X, "iloc") else None)
+        return Prediction(**found, **labels(X))
 
     def _check_observations(self):
         """Refuse what is asked of an observation where only the mean has intervals."""

@@ -16,11 +16,12 @@ from sklearn_nnci._inference.influence import Influence, influence, loo_residual
 from sklearn_nnci._inference.report import Report
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network import jacobian, losses, perceptron
+from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._training import polish
 
 
-class ReportMethods:
+class ReportMethods(InNotebooks):
     """Methods of a network that report on its fit."""
 
     @property
@@ -218,7 +219,8 @@ class ReportMethods:
             ``leverage``, ``residuals``, ``loo_residuals``, ``studentized_residuals``
             (external) and ``cooks_distance``, one entry per row, and per output if
             there are several; nan for rows that did not train. Under the penalty
-            ``inference_.loo_penalty``.
+            ``inference_.loo_penalty``. ``to_frame()`` is a table of them, rows labelled
+            as X is.
 
         Raises
         ------
@@ -229,7 +231,7 @@ class ReportMethods:
             be needed.
         """
         fit = self._smoother(X, y, sample_weight)
-        return influence(fit, len(fit.rows.y))
+        return influence(fit, len(fit.rows.y)).labelled(X)
 
     def loo_score(self, X, y, sample_weight=None) -> float:
         """Return the leave-one-out R^2: how well rows are predicted without them.

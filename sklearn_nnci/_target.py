@@ -19,10 +19,12 @@ import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_nnci._frames import labels
 from sklearn_nnci._inference.diagnostics import Diagnostics
 from sklearn_nnci._inference.influence import Influence
 from sklearn_nnci._inference.report import Report
 from sklearn_nnci._inverse import Inverse, TransformedPrediction, slopes_of
+from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci.metrics import unwrap
@@ -30,7 +32,7 @@ from sklearn_nnci.metrics import unwrap
 FLAGS = ("return_ci", "return_pi", "return_std", "return_cov")
 
 
-class TransformedTargetRegressorCI(TransformedTargetRegressor):
+class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
     """Regress on a transformed target, with intervals in the units of y.
 
     :class:`sklearn.compose.TransformedTargetRegressor` with the methods of
@@ -155,8 +157,9 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             Return the confidence or the prediction interval; see
             `MLPRegressorCI.predict`.
         return_std, return_cov : bool, default=False
-            Return the standard deviation of a new observation, or the covariance of
-            the mean between rows, if the inverse is a line.
+            Return the standard deviation of a new observation, noise included, or the
+            covariance of the mean between rows, without it, if the inverse is a line;
+            see `MLPRegressorCI.predict`.
         **predict_params : dict
             Passed to the regressor: `confidence_level`, `simultaneous`.
 
@@ -229,13 +232,13 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
         }
         known |= dict(
             mean=y,
-            index=X.index if hasattr(X, "iloc") else None,
+            **labels(X),
             **{
                 name: functools.partial(self._g.covariance, known[name], y.shape)
                 for name in ("covariance", "joint")
             },
         )
-        return TransformedPrediction(**known, inner=inner, through=self._g.through)
+        return TransformedPrediction(**known, inner=inner, inverse=self._g)
 
     @property
     def inference_(self) -> Report:
@@ -290,13 +293,13 @@ class TransformedTargetRegressorCI(TransformedTargetRegressor):
             y less its prediction, by the network with the row and without it. Other
             fields have no units, and are of the fit to the transformed y.
         """
-        network, X = self._inside(X)
+        network, rows = self._inside(X)
         y, u = self._targets(y)
-        found = network.influence(X, u, sample_weight)
+        found = network.influence(rows, u, sample_weight)
         return found._replace(
             residuals=self._g.residuals(y, u, found.residuals),
             loo_residuals=self._g.residuals(y, u, found.loo_residuals),
-        )
+        ).labelled(X)
 
     def loo_score(self, X, y, sample_weight=None) -> float:
         """Return the leave-one-out R^2 of the transformed y.

@@ -1,7 +1,25 @@
 """Warnings about intervals, one class per condition.
 
-All derive from `InferenceWarning`, so that one filter silences or raises them:
-``warnings.simplefilter("error", InferenceWarning)``.
+All derive from `InferenceWarning`, so that one filter silences or raises all of them,
+and a class that of its condition alone:
+
+    import warnings
+    from sklearn_nnci.exceptions import ExtrapolationWarning, InferenceWarning
+
+    warnings.simplefilter("ignore", InferenceWarning)       # say nothing of intervals
+    warnings.simplefilter("error", ExtrapolationWarning)    # but stop at these
+
+    with warnings.catch_warnings(action="ignore", category=InferenceWarning):
+        search.fit(X, y)                                    # here only
+
+In the configuration of pytest: ``error::sklearn_nnci.exceptions.InferenceWarning``.
+Processes that a search starts with ``n_jobs`` take the filters of the environment,
+``PYTHONWARNINGS``, which knows built-in classes only: ``ignore::RuntimeWarning``.
+
+`InferenceWarning` is a `RuntimeWarning`, as numpy's are: something was computed, and
+is not to be relied on. It is no `UserWarning`, as scikit-learn's ConvergenceWarning is:
+nothing need be wrong with the call. A filter for `UserWarning` therefore leaves these
+be, and one for `RuntimeWarning` takes numpy's along; name `InferenceWarning`.
 """
 
 __all__ = [

@@ -9,7 +9,7 @@ import sklearn_nnci
 
 ROOT = Path(sklearn_nnci.__file__).parent
 ORDER = [
-    {"_version", "_warn", "exceptions"},
+    {"_version", "_warn", "exceptions", "_frames", "_draws", "_notebook"},
     {"_saved"},
     {"_numerics"},
     {"_network"},
@@ -17,11 +17,13 @@ ORDER = [
     {"_training"},
     {"_inference"},
     {"_critical", "_lazy", "_mixture", "metrics"},
+    {"_prediction_rows"},
     {"_prediction"},
     {"_report_methods", "_training_methods", "_inverse", "_committee"},
     {"_regressor"},
     {"_ensemble"},
     {"_target"},
+    {"plotting"},
     {"__init__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

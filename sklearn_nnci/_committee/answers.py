@@ -12,10 +12,12 @@ from sklearn_nnci import _mixture as mixture
 from sklearn_nnci._committee import summary
 from sklearn_nnci._committee.summary import CommitteeReport
 from sklearn_nnci._committee.told import HALF, shared, watched
+from sklearn_nnci._frames import labels
 from sklearn_nnci._inference import queries, standard_errors
 from sklearn_nnci._inference.diagnostics import Diagnostics
 from sklearn_nnci._inference.error_law import pooled
 from sklearn_nnci._network import perceptron
+from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._warn import warn
 
@@ -58,7 +60,7 @@ def combined(
     )
 
 
-class CommitteeMethods:
+class CommitteeMethods(InNotebooks):
     """Methods of a committee that its members answer."""
 
     estimators_: list[Any]
@@ -93,7 +95,7 @@ class CommitteeMethods:
         """
         check_is_fitted(self)
         queries.warn_stale(self._asked, self._own_parameters())
-        index, X = X.index if hasattr(X, "iloc") else None, self._rows(X)
+        given, X = labels(X), self._rows(X)
         w, members = self._in_use()
         outcomes = [watched((), one.get_prediction, X) for one in members]
         noise = [one.inference_.noise_variance for one in members]
@@ -104,7 +106,7 @@ class CommitteeMethods:
         _warn_of_rows(
             best._with_inference()[0], found["se_mean"], found["extrapolates"]
         )
-        return Prediction(**found, index=index)
+        return Prediction(**found, **given)
 
     @property
     def inference_(self) -> CommitteeReport:

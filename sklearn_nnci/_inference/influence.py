@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._frames import labels, table
 from sklearn_nnci._linearized.route import LinearizedFit
 from sklearn_nnci._linearized.sandwich import leave_one_out
 
 
-class Influence(NamedTuple):
-    """Influence of each row; nan for rows that did not train."""
+class Fields(NamedTuple):
+    """The fields of an `Influence`."""
 
     leverage: np.ndarray
     """h_i, (n,), or (H_ii)_kk, (n, m)."""
@@ -32,6 +33,42 @@ class Influence(NamedTuple):
     """Residuals over their standard error, the noise estimated without the row."""
     cooks_distance: np.ndarray
     """D_i, (n,)."""
+
+
+class Influence(Fields):
+    """Influence of each row; nan for rows that did not train."""
+
+    labels: dict[str, Any] | None = None
+
+    def labelled(self, X: Any) -> "Influence":
+        """Return the same, its rows labelled as those of X are."""
+        new = self._make(self)
+        new.labels = labels(X)
+        return new
+
+    def to_frame(self) -> Any:
+        """Return a table with a column for each field, rows labelled as X was.
+
+        Several outputs are a second level of columns, y0, y1, ...; where a library of
+        frames has one level only, the last word: ``leverage_y0``.
+
+        Returns
+        -------
+        frame : pandas.DataFrame, or a frame of the library that X was of
+            One row per row of X.
+
+        Raises
+        ------
+        ImportError
+            If pandas, or narwhals for another library, is not installed.
+        """
+        several = self.leverage.ndim > 1
+        columns: dict[Any, np.ndarray] = {}
+        for name, values in self._asdict().items():
+            for k, value in enumerate(np.reshape(values, (len(values), -1)).T):
+                of = f"y{k}" if values.ndim > 1 else ""
+                columns[(name, of) if several else name] = value
+        return table(columns, **(self.labels or {}))
 
 
 def influence(fit: LinearizedFit, n_samples: int) -> Influence:

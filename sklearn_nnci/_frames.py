@@ -1,0 +1,90 @@
+"""Tables of the kind that X was: pandas by itself, every other library by narwhals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Rows that these libraries keep have no labels; what they are is the name of the kind.
+OTHERS = ("polars", "pyarrow", "modin", "cudf")
+
+
+def labels(X: Any) -> dict[str, Any]:
+    """Return the row labels of X, and its library if that is another than pandas."""
+    kind = type(X).__module__.partition(".")[0]
+    return {
+        "index": X.index if hasattr(X, "iloc") else None,
+        "frames": kind if kind in OTHERS else None,
+    }
+
+
+def is_frame(X: Any) -> bool:
+    """Return whether X has named columns."""
+    return hasattr(X, "iloc") or labels(X)["frames"] is not None
+
+
+def table(
+    columns: Mapping[Any, Any], index: Any = None, frames: str | None = None
+) -> Any:
+    """Return `columns` as a frame of the library `frames`, by default of pandas.
+
+    Names that are pairs are two levels of columns, joined where a library has but one.
+    """
+    columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    if frames is not None:
+        return _narwhals(frames).from_dict(
+            {_joined(name): column for name, column in columns.items()}, backend=frames
+        ).to_native()  # fmt: skip
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "A table needs pandas. Try `pip install pandas`, or use the arrays that "
+            "it would show, which are attributes."
+        ) from error
+    return pd.DataFrame(columns, index=index)
+
+
+def column(X: Any, name: Any) -> np.ndarray:
+    """Return a column of a frame X."""
+    return np.asarray(X[name])
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Return rows of X, an array or a frame, by number."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if is_frame(X):
+        return _narwhals(labels(X)["frames"]).from_native(X)[rows].to_native()
+    return X[rows]
+
+
+def with_column(X: Any, name: Any, values: np.ndarray) -> Any:
+    """Return a frame X with the column `name` replaced by `values`."""
+    numeric = values.dtype.kind in "fiu"
+    if hasattr(X, "iloc"):
+        column = type(X[name])(values, index=X.index)
+        replaced = X.copy()
+        # Strings go back to the categories that they came from.
+        replaced[name] = column if numeric else column.astype(X[name].dtype)
+        return replaced
+    nw = _narwhals(labels(X)["frames"])
+    frame = nw.from_native(X)
+    listed = values if numeric else values.tolist()
+    column = nw.new_series(name, listed, backend=frame.implementation)
+    return frame.with_columns(column).to_native()
+
+
+def _narwhals(frames: str | None) -> Any:
+    try:
+        import narwhals
+    except ImportError as error:
+        raise ImportError(
+            f"Frames of {frames} need narwhals. Try `pip install narwhals`, or X as "
+            "a pandas.DataFrame or an array."
+        ) from error
+    return narwhals
+
+
+def _joined(name: Any) -> str:
+    return "_".join(filter(None, name)) if isinstance(name, tuple) else name

@@ -1,0 +1,122 @@
+"""Rows of a `Prediction`: how many, some of them, draws of them. A mixin."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklearn_nnci import _draws as draws
+
+# What has one entry per row.
+OF_ROWS = ("mean", "se_mean", "se_obs", "leverage", "extrapolates", "index")
+
+
+class PredictionRows:
+    """Methods of a `Prediction` that know of its rows."""
+
+    mean: np.ndarray
+    se_mean: np.ndarray
+    se_obs: np.ndarray
+    dof: float | np.ndarray
+    covariance: Any
+    joint: Any
+    log_link: bool
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return the `Prediction` of some rows: an int, a slice, an array, a mask."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        of_rows = {
+            name: getattr(self, name)[chosen]
+            for name in OF_ROWS
+            if getattr(self, name) is not None
+        }
+        between = {
+            name: functools.partial(_between, getattr(self, name), chosen, self._axes())
+            for name in ("covariance", "joint")
+            if getattr(self, name) is not None
+        }
+        return replace(self, **of_rows, **between)  # type: ignore[type-var]
+
+    def sample(
+        self, n: int = 1, random_state: Any = None, *, obs: bool = False
+    ) -> np.ndarray:
+        """Draw means, jointly over the rows, or new observations of them.
+
+        Each follows the law of its interval: quantiles over many draws are the bounds
+        of `conf_int`.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Draws.
+        random_state : int, RandomState instance, default=None
+            Draws are the same for the same int.
+        obs : bool, default=False
+            False: the regression mean, with what the rows have in common. True: a new
+            observation at each row, its noise added.
+
+        Returns
+        -------
+        drawn : ndarray of shape ``(n,) + mean.shape``
+            In units of y.
+
+        Raises
+        ------
+        ValueError
+            If `n` is not positive, rows are not bounded or their covariance is not
+            known, or `obs` is asked of a Poisson network.
+        """
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be a positive int, got {n!r}. Try n=1000.")
+        self._check_drawable(obs)
+        rng, size = check_random_state(random_state), int(np.size(self.mean))
+        chi = draws.chi(rng, n, np.asarray(self.dof))
+        chi = chi if chi.ndim > 1 else chi.reshape((n,) + (1,) * self._axes())
+        cov = self.covariance().reshape(size, size)
+        unit = np.asarray(self.mean if self.log_link else 1.0)
+        scale = np.ravel(unit * np.ones_like(self.mean))
+        drawn = draws.jointly(rng, n, cov / np.outer(scale, scale))
+        drawn = drawn.reshape(n, *np.shape(self.mean))
+        if obs:
+            beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
+            drawn = drawn + beside * draws.noise(rng, drawn.shape)
+        if self.log_link:
+            return self.mean * np.exp(drawn / chi)
+        return self.mean + drawn / chi
+
+    def _axes(self) -> int:
+        return np.ndim(self.mean)
+
+    def _check_drawable(self, obs: bool) -> None:
+        """Refuse what has no law to draw from."""
+        if obs and self.log_link:
+            raise ValueError(
+                "loss='poisson' has no law of a new observation. Try obs=False, draws "
+                "of the mean."
+            )
+        if self.covariance is None:
+            raise ValueError(
+                "sample needs the joint covariance of the rows. Try "
+                "get_prediction(X).sample(n)."
+            )
+        unbounded = ~np.isfinite(self.se_obs if obs else self.se_mean)
+        if unbounded.any():
+            rows = np.flatnonzero(unbounded.reshape(len(self), -1).any(axis=1))
+            raise ValueError(
+                f"{len(rows)} of {len(self)} rows are not bounded, the first of them "
+                f"{rows[0]}: there is no law to draw from. Try covariance='auto', or "
+                "rows that are: prediction[np.isfinite(prediction.se_mean)]."
+            )
+
+
+def _between(
+    covariance: Callable[[], np.ndarray], rows: np.ndarray, axes: int
+) -> np.ndarray:
+    """Return the covariance of some rows, from that of all."""
+    return covariance()[rows].take(rows, axis=axes)
