@@ -1,6 +1,6 @@
 """Confidence and prediction intervals for scikit-learn's MLPRegressor."""
 
-from sklearn_nnci import exceptions, metrics
+from sklearn_nnci import exceptions, metrics, plotting
 from sklearn_nnci._ensemble import MLPEnsembleRegressorCI
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._regressor import MLPRegressorCI
@@ -15,4 +15,5 @@ __all__ = [
     "__version__",
     "exceptions",
     "metrics",
+    "plotting",
 ]

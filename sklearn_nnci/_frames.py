@@ -32,7 +32,7 @@ def table(
     """
     columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
     if frames is not None:
-        return _narwhals(frames).from_dict(
+        return narwhals_for(frames).from_dict(
             {_joined(name): column for name, column in columns.items()}, backend=frames
         ).to_native()  # fmt: skip
     try:
@@ -45,37 +45,8 @@ def table(
     return pd.DataFrame(columns, index=index)
 
 
-def column(X: Any, name: Any) -> np.ndarray:
-    """Return a column of a frame X."""
-    return np.asarray(X[name])
-
-
-def take(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of X, an array or a frame, by number."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    if is_frame(X):
-        return _narwhals(labels(X)["frames"]).from_native(X)[rows].to_native()
-    return X[rows]
-
-
-def with_column(X: Any, name: Any, values: np.ndarray) -> Any:
-    """Return a frame X with the column `name` replaced by `values`."""
-    numeric = values.dtype.kind in "fiu"
-    if hasattr(X, "iloc"):
-        column = type(X[name])(values, index=X.index)
-        replaced = X.copy()
-        # Strings go back to the categories that they came from.
-        replaced[name] = column if numeric else column.astype(X[name].dtype)
-        return replaced
-    nw = _narwhals(labels(X)["frames"])
-    frame = nw.from_native(X)
-    listed = values if numeric else values.tolist()
-    column = nw.new_series(name, listed, backend=frame.implementation)
-    return frame.with_columns(column).to_native()
-
-
-def _narwhals(frames: str | None) -> Any:
+def narwhals_for(frames: str | None) -> Any:
+    """Return narwhals, for frames of the library `frames`."""
     try:
         import narwhals
     except ImportError as error:

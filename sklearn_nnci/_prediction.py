@@ -218,7 +218,7 @@ class Prediction(PredictionRows):
                 "to_frame takes one confidence_level, got "
                 f"{confidence_level!r}. Try conf_int for several."
             )
-        columns = self._columns(confidence_level)
+        columns: dict[Any, Any] = self._columns(confidence_level)
         if np.ndim(self.mean) > 1:
             columns = {
                 (f"y{k}", name): values[:, k]

@@ -42,7 +42,7 @@ class Influence(Fields):
 
     def labelled(self, X: Any) -> "Influence":
         """Return the same, its rows labelled as those of X are."""
-        new = self._make(self)
+        new = Influence(*self)
         new.labels = labels(X)
         return new
 
