@@ -37,7 +37,7 @@ class PredictionRows:
             if getattr(self, name) is not None
         }
         between = {
-            name: functools.partial(_between, getattr(self, name), chosen, self._axes())
+            name: functools.partial(_between, getattr(self, name), chosen)
             for name in ("covariance", "joint")
             if getattr(self, name) is not None
         }
@@ -75,23 +75,18 @@ class PredictionRows:
         if not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n must be a positive int, got {n!r}. Try n=1000.")
         self._check_drawable(obs)
-        rng, size = check_random_state(random_state), int(np.size(self.mean))
-        chi = draws.chi(rng, n, np.asarray(self.dof))
-        chi = chi if chi.ndim > 1 else chi.reshape((n,) + (1,) * self._axes())
-        cov = self.covariance().reshape(size, size)
-        unit = np.asarray(self.mean if self.log_link else 1.0)
-        scale = np.ravel(unit * np.ones_like(self.mean))
-        drawn = draws.jointly(rng, n, cov / np.outer(scale, scale))
-        drawn = drawn.reshape(n, *np.shape(self.mean))
+        rng, shape = check_random_state(random_state), np.shape(self.mean)
+        dof = np.broadcast_to(self.dof, shape[1:])
+        chi = draws.chi(rng, n, dof)[:, None]  # one for all rows
+        unit = np.ravel(self.mean if self.log_link else np.ones(shape))
+        cov = self.covariance().reshape(unit.size, unit.size)
+        drawn = draws.jointly(rng, n, cov / np.outer(unit, unit)).reshape(n, *shape)
         if obs:
             beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
             drawn = drawn + beside * draws.noise(rng, drawn.shape)
         if self.log_link:
             return self.mean * np.exp(drawn / chi)
         return self.mean + drawn / chi
-
-    def _axes(self) -> int:
-        return np.ndim(self.mean)
 
     def _check_drawable(self, obs: bool) -> None:
         """Refuse what has no law to draw from."""
@@ -115,8 +110,7 @@ class PredictionRows:
             )
 
 
-def _between(
-    covariance: Callable[[], np.ndarray], rows: np.ndarray, axes: int
-) -> np.ndarray:
+def _between(covariance: Callable[[], np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Return the covariance of some rows, from that of all."""
-    return covariance()[rows].take(rows, axis=axes)
+    cov = covariance()
+    return cov[rows].take(rows, axis=cov.ndim // 2)

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgba
 from scipy import sparse, stats
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -516,6 +517,7 @@ def test_from_cv_results_asks_the_network_that_did_not_see_the_row(data):
         (dict(feature=0, others="mean"), "'median', 'average'.*'mean'"),
         (dict(feature=0, confidence_level=95), "0.95, not 95"),
         (dict(feature=0, confidence_level=[0.5, 0.9]), "one confidence_level"),
+        (dict(feature=0, grid_resolution=1), "grid_resolution.*got 1"),
         (dict(subsample=-1), "subsample=-1"),
         (dict(subsample=20.0), "subsample=20.0"),
         (dict(feature=0, target=1), "target=1, but there are 1 outputs"),
@@ -533,7 +535,49 @@ def test_other_mistakes(fitted):
         PredictionIntervalDisplay.from_estimator(net, X)
     with pytest.raises(ValueError, match=r"reshape\(-1, 1\)"):
         PredictionIntervalDisplay.from_estimator(net, X[:, 0], y, feature=0)
+    for name in ("feature", "observed", "coverage"):
+        with pytest.raises(ValueError, match=r"inconsistent.*80, 79"):
+            DRAWN[name](net, X, y[:-1])
+    with pytest.raises(ValueError, match=r"y=None"):
+        CoverageDisplay.from_estimator(net, X, None)
     assert plt.get_fignums() == []
+
+
+def test_columns_of_every_type_and_with_gaps_are_gone_along():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(sine_data(n=60)[0], columns=["real", "single"])
+    X["single"] = X["single"].astype("float32")
+    X["whole"] = pd.array(rng.integers(0, 9, 60), dtype="Int64")
+    X["level"] = pd.Categorical(rng.choice(["low", "mid", "high"], 60),
+                                ["low", "mid", "high"], ordered=True)  # fmt: skip
+    X["text"] = pd.array(rng.choice(["u", "v"], 60), dtype="string")
+    X["flag"] = rng.choice([True, False], 60)
+    y = np.sin(X["real"]) + 0.1 * X["whole"].astype(float)
+    X.loc[3, ["real", "whole", "text"]] = [np.nan, pd.NA, pd.NA]
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    words = make_pipeline(
+        SimpleImputer(strategy="most_frequent", missing_values=pd.NA), OneHotEncoder()
+    )
+    steps = make_column_transformer(
+        (numbers, ["real", "single", "whole"]), (words, ["text"]),
+        (OneHotEncoder(), ["level"]), ("passthrough", ["flag"]),
+    )  # fmt: skip
+    model = make_pipeline(steps, network()).fit(X, y)
+    found = {}
+    for name in X:
+        for others in ("median", "average"):
+            display = PredictionIntervalDisplay.from_estimator(
+                model, X, y, feature=name, others=others, grid_resolution=3
+            )
+            assert np.isfinite(display.ci).all()
+            found[name] = display.x.tolist()
+    assert found["level"] == ["low", "mid", "high"]
+    assert found["text"] == ["u", "v"]
+    assert found["flag"] == [False, True]
+    assert found["whole"] == [0.0, 4.0, 8.0]
+    with pytest.raises(ValueError, match="no values at all"):
+        empty = X.assign(real=np.nan)
+        PredictionIntervalDisplay.from_estimator(model, empty, y, feature="real")
 
 
 def test_a_poisson_network_has_the_interval_of_the_mean_only():

@@ -59,23 +59,34 @@ def column(X: Any, j: int) -> np.ndarray:
     values = np.asarray(X[names(X)[j]] if is_frame(X) else X[:, j])
     if values.dtype.kind in "iuf":
         return values
-    if values.dtype.kind == "O" and all(_is_number(value) for value in values):
-        return values.astype(float)
-    return values.astype(object)
+    missing = np.array([_is_missing(value) for value in values], dtype=bool)
+    values = np.where(missing, np.nan, values.astype(object))
+    numeric = all(_is_number(value) for value in values)
+    return values.astype(float) if numeric else values
 
 
 def known(values: np.ndarray) -> np.ndarray:
     """Return those values of a column that are not missing."""
-    missing = [value is None or value != value for value in values]
-    return values[~np.array(missing, dtype=bool)]
+    found = values[~np.array([_is_missing(value) for value in values], dtype=bool)]
+    if not len(found):
+        raise ValueError("A column of X has no values at all. Try X without it.")
+    return found
 
 
-def grid(values: np.ndarray, resolution: int) -> np.ndarray:
+def grid(X: Any, j: int, resolution: int) -> np.ndarray:
     """Return values of a column to ask at: over its range, or its categories."""
-    values = known(values)
-    if values.dtype.kind == "O":
-        return np.array(sorted(set(values), key=str), dtype=object)
-    return np.linspace(values.min(), values.max(), resolution)
+    if not isinstance(resolution, int | np.integer) or resolution < 2:
+        raise ValueError(
+            f"grid_resolution must be an int from 2 on, got {resolution!r}. Try 100."
+        )
+    values = known(column(X, j))
+    if values.dtype.kind != "O":
+        return np.linspace(values.min(), values.max(), resolution)
+    found, order = set(values), []
+    if hasattr(X, "iloc"):  # whose categories have an order
+        order = list(getattr(X[names(X)[j]].dtype, "categories", []))
+    order = [value for value in order if value in found] or sorted(found, key=str)
+    return np.array(order, dtype=object)
 
 
 def typical(values: np.ndarray) -> Any:
@@ -122,3 +133,10 @@ def along(X: Any, j: int, at: np.ndarray) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True

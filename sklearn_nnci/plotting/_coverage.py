@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from sklearn.utils import check_consistent_length
 
 from sklearn_nnci._critical import check_levels
 from sklearn_nnci._frames import table
@@ -265,6 +266,9 @@ def _levels(levels: Any) -> np.ndarray:
 
 def _inside(estimator: Any, X: Any, y: Any, levels: Any, target: Any) -> np.ndarray:
     """Return which rows are inside at which level, (n, n_levels)."""
+    if y is None:
+        raise ValueError("y=None leaves nothing to count. Try the targets of X.")
+    check_consistent_length(X, y)
     found = asked.prediction(estimator, X)
     pi = asked.output(found, target, levels).pi
     if pi is None:

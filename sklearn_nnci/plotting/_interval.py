@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 
 from sklearn_nnci._frames import table
 from sklearn_nnci.plotting import _asked as asked
@@ -207,6 +208,7 @@ default=None
         """
         check_matplotlib("PredictionIntervalDisplay.from_estimator")
         level, X = asked.check_level(confidence_level), columns.checked(X)
+        check_consistent_length(X, y)
         rows = asked.subsampled(X.shape[0], subsample, random_state)
         if feature is None:
             if y is None:
@@ -220,7 +222,7 @@ default=None
             raise ValueError(f"others must be one of {OTHERS}, got {others!r}.")
         names = columns.names(X, estimator)
         j = columns.position(feature, names)
-        at = columns.grid(columns.column(X, j), grid_resolution)
+        at = columns.grid(X, j, grid_resolution)
         if others == "average":
             found = averaged(estimator, X, j, at, target, random_state)
             shown, k = asked.Output(found.mean, found.conf_int(level), None), target
