@@ -4,17 +4,28 @@ With C the covariance of the means at the rows, dof degrees of freedom, and G th
 distribution function of chi^2_dof,
 
     f* = f + C^1/2 z / chi,                         chi^2 = G^-1(u) / dof
-    y* = f* + (se_obs^2 - se_mean^2)^1/2 noise / chi
+    y* = f + se_obs T,      chi se_obs T = C^1/2 z + (se_obs^2 - se_mean^2)^1/2 z'
 
-z, noise standard normal and u uniform, one u for all rows and outputs of a draw: they
-share their noise variance. Each f* is then Student about f with the scale se_mean, each
-y* with the scale se_obs: the laws of the two intervals.
+z and z' standard normal and u uniform, one u for all rows and outputs of a draw: they
+share their noise variance. Each f* is then Student about f with the scale se_mean, and
+T is Student: the laws of the two intervals. Where the noise has a law of its own, y*
+is where its interval ends whose Student quantile is T,
+
+    y* = f - reach of the lower end,  T < 0;        f + reach of the upper end,  T > 0,
+
+at the level P(|t| < |T|): each y* follows its intervals of all levels, and rows go on
+to share what their means share.
 """
 
 from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from sklearn_nnci._inference.error_law import ErrorLaw, reach
+
+# Ends of intervals are interpolated between so many; levels stop short of 1 by CLOSEST.
+ENDS, CLOSEST = 500, 1e-12
 
 
 def jointly(rng: Any, n: int, covariance: np.ndarray) -> np.ndarray:
@@ -24,14 +35,31 @@ def jointly(rng: Any, n: int, covariance: np.ndarray) -> np.ndarray:
     return rng.standard_normal((n, len(values))) @ root.T
 
 
-def noise(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return errors of unit variance: the one place that knows their law."""
-    return rng.standard_normal(shape)
-
-
 def chi(rng: Any, n: int, dof: np.ndarray) -> np.ndarray:
     """Return `n` draws of s / sigma for each of `dof`, (n, *dof.shape)."""
     known = np.isinf(dof)
     degrees = np.where(known, 1.0, dof)
     u = rng.uniform(size=n).reshape((n,) + (1,) * np.ndim(dof))
     return np.where(known, 1.0, np.sqrt(stats.chi2.ppf(u, degrees) / degrees))
+
+
+def errors(
+    T: np.ndarray, law: ErrorLaw | None, dof: np.ndarray, se_mean: Any, se_obs: Any
+) -> np.ndarray:
+    """Return y* - f, the one place that knows the law of the noise.
+
+    Of Student's `T` (n, rows[, m]); `dof` is () or (m,), standard errors (rows[, m]).
+    """
+    if law is None:
+        return se_obs * T
+    t = np.linspace(0.0, np.abs(T).max(initial=0.0), ENDS)
+    tails = 2.0 * stats.t.sf(t, np.reshape(dof, (-1, 1)))
+    levels = np.clip(1.0 - tails, CLOSEST, 1.0 - CLOSEST)
+    each = T.reshape(*T.shape[:2], -1)
+    ends = np.empty_like(each)
+    for k, level in enumerate(levels):
+        lower, upper = (end[k] for end in law.quantile(level))
+        below, above = (np.interp(np.abs(each[..., k]), t, np.abs(end))
+                        for end in (lower, upper))  # fmt: skip
+        ends[..., k] = np.where(each[..., k] < 0.0, below, above)
+    return np.sign(T) * reach(ends.reshape(T.shape), np.abs(T), se_mean, se_obs)

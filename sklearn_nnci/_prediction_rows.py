@@ -11,7 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn_nnci import _draws as draws
 
 # What has one entry per row.
-OF_ROWS = ("mean", "se_mean", "se_obs", "leverage", "extrapolates", "index")
+OF_ROWS = ("mean", "se_mean", "se_obs", "leverage", "extrapolates", "noise_variance",
+           "index")  # fmt: skip
 
 
 class PredictionRows:
@@ -23,6 +24,7 @@ class PredictionRows:
     dof: float | np.ndarray
     covariance: Any
     joint: Any
+    law: Any
     log_link: bool
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class PredictionRows:
         Parameters
         ----------
         n : int, default=1
-            Draws.
+            Draws. They take the covariance of all rows with all, as `return_cov`.
         random_state : int, RandomState instance, default=None
             Draws are the same for the same int.
         obs : bool, default=False
@@ -81,12 +83,14 @@ class PredictionRows:
         unit = np.ravel(self.mean if self.log_link else np.ones(shape))
         cov = self.covariance().reshape(unit.size, unit.size)
         drawn = draws.jointly(rng, n, cov / np.outer(unit, unit)).reshape(n, *shape)
-        if obs:
-            beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
-            drawn = drawn + beside * draws.noise(rng, drawn.shape)
         if self.log_link:
             return self.mean * np.exp(drawn / chi)
-        return self.mean + drawn / chi
+        if not obs:
+            return self.mean + drawn / chi
+        beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
+        unit = np.where(self.se_obs > 0.0, self.se_obs, 1.0)  # 0: without any noise
+        T = (drawn + beside * rng.standard_normal(drawn.shape)) / chi / unit
+        return self.mean + draws.errors(T, self.law, dof, self.se_mean, self.se_obs)
 
     def _check_drawable(self, obs: bool) -> None:
         """Refuse what has no law to draw from."""

@@ -158,8 +158,7 @@ class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
             `MLPRegressorCI.predict`.
         return_std, return_cov : bool, default=False
             Return the standard deviation of a new observation, noise included, or the
-            covariance of the mean between rows, without it, if the inverse is a line;
-            see `MLPRegressorCI.predict`.
+            covariance of the mean between rows, without it, if the inverse is a line.
         **predict_params : dict
             Passed to the regressor: `confidence_level`, `simultaneous`.
 
@@ -223,11 +222,10 @@ class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
         inner = network.get_prediction(rows)
         y, a = self._g.of(inner.mean), np.abs(self._slopes)
         known = {item.name: getattr(inner, item.name) for item in fields(Prediction)}
+        units = dict(se_mean=a, se_obs=a, leverage=1.0, noise_variance=a**2)
         known |= {
             name: unit * known[name].reshape(y.shape)
-            for name, unit in dict(
-                se_mean=a, se_obs=a, leverage=1.0, noise_variance=a**2
-            ).items()
+            for name, unit in units.items()
             if known.get(name) is not None
         }
         known |= dict(

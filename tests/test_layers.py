@@ -9,14 +9,14 @@ import sklearn_nnci
 
 ROOT = Path(sklearn_nnci.__file__).parent
 ORDER = [
-    {"_version", "_warn", "exceptions", "_frames", "_draws", "_notebook"},
+    {"_version", "_warn", "exceptions", "_frames", "_notebook"},
     {"_saved"},
     {"_numerics"},
     {"_network"},
     {"_linearized"},
     {"_training"},
     {"_inference"},
-    {"_critical", "_lazy", "_mixture", "metrics"},
+    {"_critical", "_draws", "_lazy", "_mixture", "metrics"},
     {"_prediction_rows"},
     {"_prediction"},
     {"_report_methods", "_training_methods", "_inverse", "_committee"},

@@ -28,6 +28,17 @@ def made(kind, m=1):
     if kind == "poisson":
         y = np.random.default_rng(0).poisson(np.exp(y))
         return MLPRegressorCI(**SMALL, loss="poisson").fit(X, y), X[:6]
+    if kind in ("skewed", "uneven", "skewed committee"):
+        rng = np.random.default_rng(1)
+        X, y = np.resize(X, (300, 2)) + 0.3 * rng.standard_normal((300, 2)), None
+        y = np.sin(X[:, 0]) + 0.3 * rng.standard_exponential(300)
+        known = dict(uneven=dict(variance="auto")).get(kind, {})
+        net = MLPRegressorCI(**SMALL, errors="empirical", **known)
+        if "committee" in kind:
+            net = MLPEnsembleRegressorCI(
+                net, architectures=(None,), n_starts=2, random_state=0
+            )
+        return net.fit(X, y), X[:6]
     if kind == "committee":
         model = MLPEnsembleRegressorCI(
             MLPRegressorCI(**SMALL), architectures=(None,), n_starts=2, random_state=0
@@ -46,7 +57,8 @@ def made(kind, m=1):
 
 
 KINDS = [("network", 1), ("network", 2), ("poisson", 1), ("committee", 1),
-         ("line", 1), ("line", 2), ("exp", 1)]  # fmt: skip
+         ("line", 1), ("line", 2), ("exp", 1), ("skewed", 1), ("uneven", 1),
+         ("skewed committee", 1)]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{kind[1]}")
@@ -68,7 +80,8 @@ def test_some_rows_are_those_asked_for_alone(asked, rows):
     if not len(chosen):
         return
     alone = model.get_prediction(X[chosen])
-    for name in ("mean", "se_mean", "se_obs", "leverage", "extrapolates"):
+    for name in ("mean", "se_mean", "se_obs", "leverage", "extrapolates",
+                 "noise_variance"):  # fmt: skip
         one, two = getattr(part, name), getattr(alone, name)
         np.testing.assert_allclose(one, two, rtol=1e-7, err_msg=name)
     np.testing.assert_allclose(part.conf_int([0.5, 0.9]), alone.conf_int([0.5, 0.9]))
@@ -122,6 +135,21 @@ def test_each_draw_of_an_observation_follows_its_prediction_interval(asked):
         return
     drawn = found.sample(DRAWS, random_state=1, obs=True)
     inside(found.conf_int([0.5, 0.9], obs=True), drawn)
+
+
+def test_a_law_of_the_noise_is_drawn_from():
+    model, X = made("skewed")
+    assert "skewed" in model.inference_.errors
+    found = model.get_prediction(X)
+    drawn = found.sample(DRAWS, random_state=0, obs=True)
+    assert (stats.skew(drawn) > 0.5).all()
+    assert (np.abs(stats.skew(found.sample(DRAWS, random_state=0))) < 0.1).all()
+
+
+def test_without_noise_there_is_none():
+    found = Prediction(np.ones(2), np.zeros(2), np.zeros(2), 5.0,
+                       covariance=lambda: np.zeros((2, 2)))  # fmt: skip
+    np.testing.assert_array_equal(found.sample(3, obs=True), 1.0)
 
 
 def inside(interval, drawn):

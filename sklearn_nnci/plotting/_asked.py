@@ -118,3 +118,10 @@ def subsampled(n: int, subsample: Any, random_state: Any) -> np.ndarray:
     if size >= n:
         return np.arange(n)
     return np.sort(rng.choice(n, size, replace=False))
+
+
+def shaped(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `values` if they have that shape."""
+    if values.shape != shape:
+        raise ValueError(f"{name} has the shape {values.shape}, but {shape} is needed.")
+    return values

@@ -271,13 +271,13 @@ default=None
         check_matplotlib("PredictionIntervalDisplay.from_predictions")
         level, y_pred = asked.check_level(confidence_level), np.asarray(y_pred)
         order = slice(None) if x is None else np.argsort(x)
-        known = dict(y_pred=_shaped("y_pred", y_pred, y_pred.shape[:1])[order])
+        known = dict(y_pred=asked.shaped("y_pred", y_pred, y_pred.shape[:1])[order])
         for name, values, shape in (
             ("ci", ci, (len(y_pred), 2)), ("pi", pi, (len(y_pred), 2)),
             ("x", x, y_pred.shape), ("y_data", y_true, y_pred.shape),
         ):  # fmt: skip
             if values is not None:
-                known[name] = _shaped(name, np.asarray(values), shape)[order]
+                known[name] = asked.shaped(name, np.asarray(values), shape)[order]
         if "y_data" not in known and x is None:
             raise ValueError("y_true=None needs x, to go along. Try x=X[:, 0].")
         if ci is None and pi is None:
@@ -344,9 +344,3 @@ default=None
         y_data = np.concatenate([values for values, _ in observed])
         return cls(y_pred=mean, ci=ci, pi=pi, y_data=y_data, confidence_level=level,
                    target_name=observed[0][1])  # fmt: skip
-
-
-def _shaped(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if values.shape != shape:
-        raise ValueError(f"{name} has the shape {values.shape}, but {shape} is needed.")
-    return values
