@@ -325,6 +325,21 @@ def test_names_are_those_of_the_data(models, data):
     assert display.ax_.get_ylabel() == "observed response (mg)"
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature:UserWarning")
+def test_an_array_has_the_names_of_the_fit_and_numbers_may_be_names():
+    X, y = sine_data(n=60)
+    net = network().fit(pd.DataFrame(X, columns=["dose", "age"]), y)
+    for feature in (1, "age", -1):
+        display = PredictionIntervalDisplay.from_estimator(net, X, y, feature=feature)
+        assert display.ax_.get_xlabel() == "age"
+        np.testing.assert_array_equal(display.x_data, X[:, 1])
+    years = pd.DataFrame(X, columns=[2001, 2002])
+    display = PredictionIntervalDisplay.from_estimator(
+        network().fit(years, y), years, y, feature=1
+    )
+    assert display.ax_.get_xlabel() == "2002"
+
+
 @pytest.mark.parametrize("model", ["pipeline", "transformed committee"])
 def test_categories_are_bars(models, data, model):
     X, y = data
@@ -814,6 +829,12 @@ def test_nothing_overlaps_or_is_cut_at_four_by_three_inches(models, data, name):
     assert ax.bbox.width > 0.4 * figure.bbox.width
     for left, right in itertools.pairwise(sorted(ticks, key=lambda box: box.x0)):
         assert left.x1 <= right.x0
+    names = sorted(
+        (text.get_window_extent() for text in ax.get_yticklabels() if text.get_text()),
+        key=lambda box: box.y0,
+    )
+    for below, above in itertools.pairwise(names):
+        assert below.y1 <= above.y0 + 2.0  # room for letters that reach down
 
 
 def test_what_is_public_is_listed():

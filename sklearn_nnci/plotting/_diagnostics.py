@@ -27,6 +27,8 @@ LOOKS = {
 }
 # What is further beyond its threshold is drawn here.
 FURTHEST = 20.0
+# Names of more checks than these are written smaller.
+MANY = 14
 TICKS = {0.0: "0", 0.5: "½", 1.0: "1", 2.0: "2", FURTHEST: "≥ 20"}
 
 
@@ -101,21 +103,26 @@ class DiagnosticsDisplay:
         ax.set_xlim(0.0, FURTHEST)  # before margins would go beyond what is infinite
         self.stems_ = ax.hlines(rows, 0.0, at, **styled("bars", stems, stem_kwargs))
         self.threshold_ = ax.axvline(1.0, **styled("line", line, line_kwargs))
-        self.points_ = {}
-        for verdict, look in LOOKS.items():
-            of = np.array([check.verdict == verdict for check in shown])
-            if of.any():
-                points = look | dict(s=32, zorder=3, clip_on=False, label=verdict)
-                self.points_[verdict] = ax.scatter(
-                    at[of], rows[of], **styled("points", points, scatter_kwargs)
-                )
+        verdicts = np.array([check.verdict for check in shown])
+        self._draw_points(ax, at, rows, verdicts, scatter_kwargs)
+        size = "small" if len(shown) <= MANY else "x-small"
         ax.set_xticks(list(TICKS), list(TICKS.values()), minor=False)
-        ax.set_yticks(rows, [check.name for check in shown], fontsize="small")
+        ax.set_yticks(rows, [check.name for check in shown], fontsize=size)
         ax.set(xlabel="value over threshold", ylim=(len(shown) - 0.5, -0.5))
         open_corner(ax)
         legend_above(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _draw_points(self, ax, at, rows, verdicts, kwargs):
+        """Draw the checks, each verdict by its own mark."""
+        self.points_ = {}
+        for verdict, look in LOOKS.items():
+            of = verdicts == verdict
+            if of.any():
+                points = look | dict(s=32, zorder=3, clip_on=False, label=verdict)
+                points = styled("points", points, kwargs)
+                self.points_[verdict] = ax.scatter(at[of], rows[of], **points)
 
     def frame(self) -> Any:
         """Return the numbers drawn, and those of checks that do not apply.

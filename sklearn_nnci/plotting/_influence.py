@@ -15,7 +15,6 @@ import numpy as np
 from sklearn_nnci import _mixture as mixture
 from sklearn_nnci._frames import table
 from sklearn_nnci._inference.influence import Influence
-from sklearn_nnci.metrics import unwrap
 from sklearn_nnci.plotting import _asked as asked
 from sklearn_nnci.plotting._style import (
     BLACK,
@@ -121,28 +120,18 @@ default=None
             Self, with the artists.
         """
         ax = axes_of(ax, "InfluenceDisplay.plot")
-        h, t, trained = self._drawn()
-        order = np.argsort(-np.where(trained, self.cooks_distance, -np.inf))
-        named = order[: min(self.n_labels, trained.sum())]
-        rest = trained.copy()
-        rest[named] = False
-        points = dict(color=BLUE, s=14, alpha=0.6, linewidth=0, label="row")
-        out = dict(color=RED, s=26, marker="D", linewidth=0, zorder=3,
-                   label="largest Cook's distance")  # fmt: skip
-        self.scatter_ = ax.scatter(
-            h[rest], t[rest], **styled("points", points, scatter_kwargs)
-        )
-        self.outliers_ = ax.scatter(
-            h[named], t[named], **styled("points", out, outlier_kwargs)
-        )
-        width, height = 1.08 * h[trained].max(), 1.12 * np.abs(t[trained]).max()
-        at = np.column_stack([h, t])[named]
+        rows, named = self._drawn()
+        at, rest = rows[named], np.delete(rows, named, axis=0)
+        rest = rest[np.isfinite(rest[:, 0])]
+        self._draw_points(ax, rest, at, scatter_kwargs, outlier_kwargs)
+        most = 1.1 * np.nanmax(np.abs(rows), axis=0)
+        width, height = np.where(most > 0.0, most, 1.0)
         ax.axhline(0.0, color=BLACK, linewidth=0.8, alpha=0.5)
         ax.set(xlabel="leverage", ylabel="studentised residual", xlim=(0.0, width),
                ylim=(-height, height))  # fmt: skip
         self.contours_: list[Any] = []
         self.texts_: list[Any] = []
-        if self.edf is not None:
+        if self.edf is not None and self.dof > 1.0:
             self._draw_contours(ax, at, width, height, contour_kwargs, text_kwargs)
         sides = zip(named, at, *_sides(at, width, height), strict=True)
         for row, point, left, below in sides:
@@ -153,13 +142,23 @@ default=None
         return self
 
     def _drawn(self):
-        """Return leverage and residual as drawn, and which rows trained.
+        """Return leverage and residual as drawn, (n, 2), and which rows are named.
 
         A row that the fit goes through has no residual of its own: it is drawn at 0.
         """
         h, t = np.asarray(self.leverage), np.asarray(self.studentized_residuals)
         trained = np.isfinite(h)
-        return h, np.where(np.isfinite(t), t, 0.0), trained
+        order = np.argsort(-np.where(trained, self.cooks_distance, -np.inf))
+        named = order[: min(self.n_labels, trained.sum())]
+        return np.column_stack([h, np.where(np.isfinite(t), t, 0.0)]), named
+
+    def _draw_points(self, ax, rest, named, kwargs, named_kwargs):
+        """Draw the rows, those that are named by another mark."""
+        points = dict(color=BLUE, s=14, alpha=0.6, linewidth=0, label="row")
+        out = dict(color=RED, s=26, marker="D", linewidth=0, zorder=3,
+                   label="largest Cook's distance")  # fmt: skip
+        self.scatter_ = ax.scatter(*rest.T, **styled("points", points, kwargs))
+        self.outliers_ = ax.scatter(*named.T, **styled("points", out, named_kwargs))
 
     def _draw_contours(self, ax, at, width, height, kwargs, text_kwargs):
         """Draw where Cook's distance is constant, as far as that is in the picture.
@@ -174,13 +173,13 @@ default=None
             t = contour(D, h, self.edf, self.dof)
             if not (t < height).any():
                 continue
-            label = None if self.contours_ else "Cook's distance"
             for side in (t, -t):
-                look = style | dict(label=label)
-                self.contours_ += ax.plot(h, side, **styled("line", look, kwargs))
-                label = None
-            top = np.flatnonzero(t < height)[0]
-            ends = np.array([[h[top], t[top]], [h[top], -t[top]]])
+                label = None if self.contours_ else "Cook's distance"
+                look = styled("line", style | dict(label=label), kwargs)
+                self.contours_ += ax.plot(h, side, **look)
+            comes_in = np.flatnonzero(t < height)[0]
+            ends = np.outer([1.0, 1.0], [h[comes_in], t[comes_in]])
+            ends[1, 1] *= -1.0
             away = np.abs((ends[:, None] - at) / [width, height]).max(axis=2)
             side = int(np.argmax(away.min(axis=1, initial=np.inf)))
             self._write(ax, name, ends[side], False, side == 0, text_kwargs)
@@ -284,7 +283,8 @@ def _influence(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Influence:
     if hasattr(model, "regressor_"):  # what is drawn has no units of y
         y = np.asarray(y, dtype=float)
         u = np.asarray(model.transformer_.transform(y.reshape(len(y), -1)))
-        y, (model, X) = u.reshape(y.shape), unwrap(model.regressor_, X)
+        y = u.reshape(y.shape)
+        model, X = asked.inside(model.regressor_, X, "get_prediction")
     if not hasattr(model, "estimators_"):
         return model.influence(X, y, sample_weight)
     used = np.flatnonzero(model.weights_)

@@ -9,15 +9,13 @@ from sklearn_nnci._frames import table
 from sklearn_nnci.plotting import _asked as asked
 from sklearn_nnci.plotting import _columns as columns
 from sklearn_nnci.plotting import _interval_artists as artists
-from sklearn_nnci.plotting._averaged import averaged
+from sklearn_nnci.plotting import _interval_numbers as numbers
 from sklearn_nnci.plotting._style import (
     axes_of,
     check_matplotlib,
     legend_above,
     open_corner,
 )
-
-OTHERS = ("median", "average")
 
 
 class PredictionIntervalDisplay:
@@ -210,33 +208,18 @@ default=None
         level, X = asked.check_level(confidence_level), columns.checked(X)
         check_consistent_length(X, y)
         rows = asked.subsampled(X.shape[0], subsample, random_state)
-        if feature is None:
-            if y is None:
-                raise ValueError(
-                    "y=None and feature=None leave nothing to draw. Try feature=0 to "
-                    "go along the first column, or y to see observed against predicted."
-                )
-            X, y = columns.take(X, rows), columns.take(y, rows)
-            return cls._observed([(estimator, X, y)], target, level).plot(ax, **kwargs)
-        if others not in OTHERS:
-            raise ValueError(f"others must be one of {OTHERS}, got {others!r}.")
-        names = columns.names(X, estimator)
-        j = columns.position(feature, names)
-        at = columns.grid(X, j, grid_resolution)
-        if others == "average":
-            found = averaged(estimator, X, j, at, target, random_state)
-            shown, k = asked.Output(found.mean, found.conf_int(level), None), target
-        else:
-            found = asked.prediction(estimator, columns.along(X, j, at))
-            shown = asked.output(found, target, level)
-            k = asked.output_number(np.shape(found.mean), target)
-        known = dict(x=at, confidence_level=level, feature_name=str(names[j]))
-        if y is not None:
-            values, known["target_name"] = asked.targets(y, k)
-            known |= dict(x_data=columns.column(X, j)[rows], y_data=values[rows])
-        return cls(y_pred=shown.mean, ci=shown.ci, pi=shown.pi, **known).plot(
-            ax, **kwargs
-        )
+        if feature is not None:
+            known = numbers.along(estimator, X, feature, others, target, level,
+                                  grid_resolution, random_state)  # fmt: skip
+            known |= numbers.data(estimator, X, y, feature, target, rows)
+            return cls(**known).plot(ax, **kwargs)
+        if y is None:
+            raise ValueError(
+                "y=None and feature=None leave nothing to draw. Try feature=0 to go "
+                "along the first column, or y to see observed against predicted."
+            )
+        part = estimator, columns.take(X, rows), columns.take(y, rows)
+        return cls(**numbers.observed([part], target, level)).plot(ax, **kwargs)
 
     @classmethod
     def from_predictions(cls, y_true, y_pred, *, ci=None, pi=None, x=None,
@@ -269,22 +252,10 @@ default=None
             With the artists.
         """
         check_matplotlib("PredictionIntervalDisplay.from_predictions")
-        level, y_pred = asked.check_level(confidence_level), np.asarray(y_pred)
-        order = slice(None) if x is None else np.argsort(x)
-        known = dict(y_pred=asked.shaped("y_pred", y_pred, y_pred.shape[:1])[order])
-        for name, values, shape in (
-            ("ci", ci, (len(y_pred), 2)), ("pi", pi, (len(y_pred), 2)),
-            ("x", x, y_pred.shape), ("y_data", y_true, y_pred.shape),
-        ):  # fmt: skip
-            if values is not None:
-                known[name] = asked.shaped(name, np.asarray(values), shape)[order]
-        if "y_data" not in known and x is None:
-            raise ValueError("y_true=None needs x, to go along. Try x=X[:, 0].")
-        if ci is None and pi is None:
-            raise ValueError("ci=None and pi=None: there is no interval. Try pi=...")
-        known |= {"x_data": known["x"]} if x is not None else {}
-        return cls(**known, confidence_level=level, feature_name=feature_name,
-                   target_name=target_name).plot(ax, **kwargs)  # fmt: skip
+        known = numbers.given(y_true, y_pred, ci, pi, x)
+        new = cls(**known, confidence_level=asked.check_level(confidence_level),
+                  feature_name=feature_name, target_name=target_name)  # fmt: skip
+        return new.plot(ax, **kwargs)
 
     @classmethod
     def from_cv_results(cls, cv_results, X, y, *, target=None, confidence_level=0.95,
@@ -318,29 +289,11 @@ default=None
         """
         check_matplotlib("PredictionIntervalDisplay.from_cv_results")
         level = asked.check_level(confidence_level)
-        new = cls._observed(asked.left_out(cv_results, X, y), target, level)
-        rows = asked.subsampled(len(new.y_pred), subsample, random_state)
-        for name in ("y_pred", "ci", "pi", "y_data"):
-            values = getattr(new, name)
-            setattr(new, name, None if values is None else values[rows])
-        return new.plot(ax, **kwargs)
-
-    @classmethod
-    def _observed(cls, parts, target, level):
-        """Return the display of observed against predicted, `parts` one after another.
-
-        Each an estimator and rows X and y to ask it for.
-        """
-        shown, observed = [], []
-        for estimator, X, y in parts:
-            found = asked.prediction(estimator, X)
-            shown.append(asked.output(found, target, level))
-            k = asked.output_number(np.shape(found.mean), target)
-            observed.append(asked.targets(y, k))
-        mean, ci, pi = (
-            None if values[0] is None else np.concatenate(values)
-            for values in zip(*shown, strict=True)
-        )
-        y_data = np.concatenate([values for values, _ in observed])
-        return cls(y_pred=mean, ci=ci, pi=pi, y_data=y_data, confidence_level=level,
-                   target_name=observed[0][1])  # fmt: skip
+        found = numbers.observed(asked.left_out(cv_results, X, y), target, level)
+        rows = asked.subsampled(len(found["y_pred"]), subsample, random_state)
+        found |= {
+            name: found[name][rows]
+            for name in ("y_pred", "ci", "pi", "y_data")
+            if found[name] is not None
+        }
+        return cls(**found).plot(ax, **kwargs)
