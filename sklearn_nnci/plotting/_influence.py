@@ -169,12 +169,12 @@ default=None
         n = np.isfinite(self.leverage).sum()
         h = np.linspace(0.0, min(width, 0.999), 400)[1:]
         style = dict(color=BLACK, linewidth=0.9, linestyle="--")
-        for D, name in ((4.0 / n, "4/n"), *((D, f"{D:g}") for D in COOK)):
+        for D, name in ((4.0 / n, "D = 4/n"), *((D, f"D = {D:g}") for D in COOK)):
             t = contour(D, h, self.edf, self.dof)
             if not (t < height).any():
                 continue
             for side in (t, -t):
-                label = None if self.contours_ else "Cook's distance"
+                label = None if self.contours_ else "Cook's distance D"
                 look = styled("line", style | dict(label=label), kwargs)
                 self.contours_ += ax.plot(h, side, **look)
             comes_in = np.flatnonzero(t < height)[0]
