@@ -221,7 +221,7 @@ STYLES = [
     *[("influence", "scatter_kwargs", "scatter_", given) for given in POINTS],
     *[("influence", "outlier_kwargs", "outliers_", given) for given in POINTS],
     *[("influence", "contour_kwargs", "contours_", given) for given in LINE],
-    ("influence", "text_kwargs", "texts_", dict(color="red")),
+    ("influence", "text_kwargs", "texts_", dict(color="red", size=5)),
     *[("diagnostics", "scatter_kwargs", "points_", given) for given in POINTS],
     *[("diagnostics", "line_kwargs", "threshold_", given) for given in LINE],
     ("diagnostics", "stem_kwargs", "stems_", dict(color="red")),

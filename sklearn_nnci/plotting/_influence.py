@@ -169,7 +169,7 @@ default=None
         n = np.isfinite(self.leverage).sum()
         h = np.linspace(0.0, min(width, 0.999), 400)[1:]
         style = dict(color=BLACK, linewidth=0.9, linestyle="--")
-        for D, name in ((4.0 / n, "D = 4/n"), *((D, f"D = {D:g}") for D in COOK)):
+        for D, name in ((4.0 / n, "D=4/n"), *((D, f"D={D:g}") for D in COOK)):
             t = contour(D, h, self.edf, self.dof)
             if not (t < height).any():
                 continue
@@ -182,11 +182,11 @@ default=None
             ends[1, 1] *= -1.0
             away = np.abs((ends[:, None] - at) / [width, height]).max(axis=2)
             side = int(np.argmax(away.min(axis=1, initial=np.inf)))
-            self._write(ax, name, ends[side], False, side == 0, text_kwargs)
+            self._write(ax, name, ends[side], False, side == 0, text_kwargs, "x-small")
 
-    def _write(self, ax, text, at, left, below, kwargs):
+    def _write(self, ax, text, at, left, below, kwargs, size="small"):
         """Write a name beside a point, to its left or right, below or above."""
-        style = dict(fontsize="small", ha="right" if left else "left",
+        style = dict(fontsize=size, ha="right" if left else "left",
                      va="top" if below else "bottom",
                      xytext=(-4 if left else 4, -2 if below else 2))  # fmt: skip
         style = styled("text", style, kwargs) | dict(textcoords="offset points")
