@@ -31,7 +31,10 @@ class PredictionRows:
         return len(self.mean)
 
     def __getitem__(self, rows: Any) -> Any:
-        """Return the `Prediction` of some rows: an int, a slice, an array, a mask."""
+        """Return the `Prediction` of some rows: an int, a slice, an array, a mask.
+
+        Its covariance is taken from that of all: of many rows, predict those wanted.
+        """
         chosen = np.atleast_1d(np.arange(len(self))[rows])
         of_rows = {
             name: getattr(self, name)[chosen]
