@@ -37,6 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from scipy.special import betainc
+from sklearn.utils import gen_batches
 
 from sklearn_nnci._linearized.left_out import Knots
 
@@ -94,9 +95,41 @@ class ErrorLaw(NamedTuple):
         beyond = np.where(levels > last, t, 0.0)
         return np.array([np.minimum(lower, -beyond), np.maximum(upper, beyond)])
 
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Return log density at `u` (m, n), in units of the standard deviation.
+
+        That of the residuals, each a normal law around itself, about 0 too unless they
+        are skewed; and one row in n + 1 is Student's, which has a density everywhere.
+        """
+        return np.array([self._log_density(k, u[k]) for k in range(len(self.dof))])
+
+    def _log_density(self, k: int, u: np.ndarray) -> np.ndarray:
+        """Return that of output `k`, (n,)."""
+        kept = self.weight[k] > 0.0
+        z, w = self.values[k, kept], self.weight[k, kept]
+        if not self.skewed[k]:
+            z, w = np.concatenate([z, -z]), np.concatenate([w, w]) / 2.0
+        n, total = w.sum(), stats.t.pdf(u, self.dof[k])
+        width = _bandwidth(z, w)
+        for part in gen_batches(len(u), max(1, 10**6 // max(len(z), 1))):
+            near = np.exp(-0.5 * ((u[part, None] - z) / width) ** 2) @ w
+            total[part] += near / (width * np.sqrt(2.0 * np.pi))
+        return np.log(total / (n + 1.0))
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the same as plain arrays; ``ErrorLaw(**state)`` has it back."""
         return self._asdict()
+
+
+def _bandwidth(z: np.ndarray, w: np.ndarray) -> float:
+    """Return 0.9 n^-1/5 min(s.d., quartiles' distance / 1.34) (Silverman 1986)."""
+    if not w.sum():
+        return 1.0
+    order = np.argsort(z)
+    z, w = z[order], w[order]
+    quartiles = harrell_davis(z, w, np.array([0.25, 0.75]))
+    spread = min(np.sqrt(w @ z**2 / w.sum()), np.ptp(quartiles) / 1.34)
+    return float(0.9 * w.sum() ** -0.2 * spread)
 
 
 def harrell_davis(z: np.ndarray, w: np.ndarray, p: np.ndarray) -> np.ndarray:

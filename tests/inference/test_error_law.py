@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import CASES, Case, dense_inverse, rows_with
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import integrate, stats
 from scipy.stats import mstats
 from sklearn import config_context
 from statsmodels.stats.diagnostic import het_breuschpagan
@@ -211,6 +211,47 @@ def test_chunks_may_be_merged_in_any_order():
         found.append(error_law(total, np.full(2, 9.0)).quantile(LEVELS))
         assert total.values.shape[1] <= HELD
     assert_allclose(*found, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("values", [NORMAL[::67], lognormal(300)], ids=["even", "skew"])
+def test_its_density_is_one(values):
+    law, u = law_of(values, dof=9.0), np.linspace(-200.0, 200.0, 800_001)
+    density = np.exp(law.log_density(u[None]))[0]
+    assert density.min() > 0.0
+    assert integrate.trapezoid(density, u) == pytest.approx(1.0, abs=1e-6)
+    symmetric = np.allclose(density, density[::-1])
+    assert symmetric == (not law.skewed)
+
+
+def test_its_density_is_that_of_kernels():
+    values = lognormal(150)
+    law, u = law_of(values, dof=9.0), np.linspace(-2.0, 6.0, 50)
+    z = values / np.sqrt(np.mean(values**2))
+    q = mstats.hdquantiles(z, [0.25, 0.75])
+    width = 0.9 * 150**-0.2 * min(1.0, np.ptp(q) / 1.34)
+    kde = stats.gaussian_kde(z, bw_method=width / z.std(ddof=1))
+    expected = (150.0 * kde(u) + stats.t.pdf(u, 9.0)) / 151.0
+    assert_allclose(law.log_density(u[None])[0], np.log(expected), rtol=1e-8)
+
+
+def test_its_density_tends_to_that_of_the_noise():
+    values = np.random.default_rng(0).exponential(size=4000) - 1.0
+    u = np.array([[-0.8, 0.0, 1.0, 2.0]])
+    found = law_of(values).log_density(u)
+    assert_allclose(found, -1.0 - u, atol=0.1)
+
+
+def test_its_density_where_residuals_tell_nothing_is_students():
+    law = law_of(np.zeros(40), dof=5.0)
+    u = np.array([[-1.0, 0.0, 30.0]])
+    assert_allclose(law.log_density(u), stats.t.logpdf(u, 5.0))
+
+
+def test_a_row_of_weight_k_is_k_rows_in_its_density():
+    values, w = lognormal(100), np.random.default_rng(1).integers(1, 4, 100) * 1.0
+    u = np.linspace(-2.0, 5.0, 9)[None]
+    copies = law_of(np.repeat(values, w.astype(int)))
+    assert_allclose(law_of(values, w).log_density(u), copies.log_density(u))
 
 
 def test_it_is_kept_as_plain_arrays():
