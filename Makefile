@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima benchmarks jacobian limits memory scaling cluster workers clean
+.PHONY: minima counts benchmarks jacobian limits memory scaling cluster workers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folde
 
 minima: .venv/installed  ## starts near the best, committees, warnings of misfit (half an hour)
 	$(BIN)/python benchmarks/coverage/minima.py --jobs 2
+
+counts: .venv/installed  ## prediction intervals of counts (a quarter of an hour)
+	$(BIN)/python benchmarks/coverage/counts.py --jobs 2 --repeats 100
 
 benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
 

@@ -14,7 +14,7 @@ is where its interval ends whose Student quantile is T,
     y* = f - reach of the lower end,  T < 0;        f + reach of the upper end,  T > 0,
 
 at the level P(|t| < |T|): each y* follows its intervals of all levels, and rows go on
-to share what their means share.
+to share what their means share. Counts are drawn about the drawn means.
 """
 
 from typing import Any
@@ -41,6 +41,15 @@ def chi(rng: Any, n: int, dof: np.ndarray) -> np.ndarray:
     degrees = np.where(known, 1.0, dof)
     u = rng.uniform(size=n).reshape((n,) + (1,) * np.ndim(dof))
     return np.where(known, 1.0, np.sqrt(stats.chi2.ppf(u, degrees) / degrees))
+
+
+def counts(rng: Any, means: np.ndarray, size: Any) -> np.ndarray:
+    """Return counts about `means` (n, ...), negative binomial of that `size` (...)."""
+    size = np.broadcast_to(size, means.shape)
+    known = np.isfinite(size)
+    shape = np.where(known, size, 1.0)
+    spread = np.where(known, rng.standard_gamma(shape) / shape, 1.0)
+    return rng.poisson(means * spread).astype(float)
 
 
 def errors(

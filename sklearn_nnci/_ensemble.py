@@ -292,10 +292,13 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
         prediction = self.get_prediction(X)
         if return_cov:
             return prediction.mean, prediction.covariance()
-        obs = bool(return_pi or return_std)  # which not every loss has
-        simultaneous = None if return_std else simultaneous
-        interval = prediction.conf_int(levels, obs=obs, simultaneous=simultaneous)
-        return prediction.mean, prediction.se_obs if return_std else interval
+        if return_std:
+            prediction.check_observations()
+            return prediction.mean, prediction.se_obs
+        interval = prediction.conf_int(
+            levels, obs=bool(return_pi), simultaneous=simultaneous
+        )
+        return prediction.mean, interval
 
     def __sklearn_is_fitted__(self):
         return "estimators_" in vars(self)

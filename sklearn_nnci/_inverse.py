@@ -1,7 +1,8 @@
 """The inverse of a target's transformation, by its values alone.
 
 Bounds pass through a monotone g one at a time, swapped where it decreases; standard
-deviations only where g is a line.
+deviations only where g is a line. A lower bound beyond where g ends is what g tends to
+there, 0 for a Box-Cox transformation of positive power; an upper one is infinite.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ GRID = 201
 # g is a line if it departs from one by no more than this share of its range, which
 # is then the error of standard deviations, or by rounding.
 STRAIGHT, ROUNDING = 1e-6, 1e-14
+# Halvings that find where g ends, of which the last ones change g by no more than this
+# share of the way there if it tends to anything.
+HALVINGS, LAST, SETTLED = 50, 10, 1e-3
 
 
 class Inverse(NamedTuple):
@@ -60,10 +64,28 @@ class Inverse(NamedTuple):
     def _bound(
         self, bound: np.ndarray, u: np.ndarray, sign: np.ndarray, end: float
     ) -> np.ndarray:
-        """Return g(bound), (n, m); infinite where g has no value or `bound` none."""
+        """Return g(bound), (n, m); infinite where g has no limit or `bound` none."""
         finite = np.isfinite(bound)
         out = self.transformer.inverse_transform(np.where(finite, bound, u))
+        if (beyond := finite & np.isnan(out) & (sign * end < 0.0)).any():
+            out = np.where(beyond, self._limit(bound, u), out)
         return np.where(finite & ~np.isnan(out), out, sign * end * np.inf)
+
+    def _limit(self, bound: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return what g tends to where it ends between `u` and `bound`; nan if nothing.
+
+        By halving the way, which has a value at `u` and none at `bound`.
+        """
+        inside, outside, values = u, bound, []
+        for _ in range(HALVINGS):
+            middle = inside + (outside - inside) / 2.0
+            known = ~np.isnan(self.transformer.inverse_transform(middle))
+            inside, outside = np.where(known, [middle, outside], [inside, middle])
+            values.append(np.asarray(self.transformer.inverse_transform(inside)))
+        late, limit = values[-LAST], values[-1]
+        with np.errstate(invalid="ignore"):  # infinite ones
+            way = np.abs(limit - self.transformer.inverse_transform(u))
+            return np.where(np.abs(limit - late) <= SETTLED * way, limit, np.nan)
 
     def _directions(self, u: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         """Return 1 or -1 per output, where g rises or falls over the bounds."""

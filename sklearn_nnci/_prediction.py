@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_nnci import _critical as critical
 from sklearn_nnci import _frames as frames
 from sklearn_nnci._critical import check_keywords, check_levels, check_simultaneous
+from sklearn_nnci._inference import counts
 from sklearn_nnci._inference.error_law import reach
 from sklearn_nnci._inference.report import html_table, numbers, text_table
 from sklearn_nnci._prediction_rows import PredictionRows
@@ -31,7 +32,8 @@ class Prediction(PredictionRows):
         Standard error of the regression mean, in units of y. Infinite where the
         data do not bound it.
     se_obs : ndarray, as `mean`
-        Standard deviation of a new observation around `mean`, in units of y.
+        Standard deviation of a new observation around `mean`, in units of y; nan where
+        a Poisson network was fitted to no counts.
     dof : float or ndarray of shape (n_outputs,)
         Degrees of freedom of the Student quantiles; infinite for a known noise.
     index : pandas.Index or None
@@ -58,6 +60,9 @@ class Prediction(PredictionRows):
         `se_obs`; None: Student's.
     frames : str or None
         Library of frames that X was of, if another than pandas: ``'polars'``.
+    size : ndarray, as `mean`, or None
+        Of counts, the size of their negative binomial law: their variance is mean +
+        mean^2 / size. Infinite for Poisson.
 
     See Also
     --------
@@ -89,6 +94,7 @@ class Prediction(PredictionRows):
     noise_variance: np.ndarray | None = field(default=None, repr=False)
     law: Any = field(default=None, repr=False)
     frames: str | None = field(default=None, repr=False)
+    size: np.ndarray | None = field(default=None, repr=False)
 
     def conf_int(
         self, confidence_level: Any = 0.95, *, obs: bool = False,
@@ -102,7 +108,10 @@ class Prediction(PredictionRows):
             In the open interval (0, 1).
         obs : bool, default=False
             False: the confidence interval of the regression mean. True: the
-            prediction interval of a new observation.
+            prediction interval of a new observation. That of counts is two integers,
+            which count as within it: outside of them lies at most half of what the
+            level leaves, on either side. It contains every integer of the confidence
+            interval, which for a mean below 1 may be none.
         simultaneous : {None, 'bonferroni', 'scheffe', 'sup-t'}, default=None
             None: each interval holds at its level. Else all of this call hold
             together: by Bonferroni's inequality; for every x at all, with
@@ -121,17 +130,14 @@ class Prediction(PredictionRows):
         ------
         ValueError
             If a level is not in (0, 1), if `simultaneous` does not apply, or if
-            `obs` is asked of a Poisson network.
+            `obs` is asked of a Poisson network whose y were no counts.
         TypeError
             If there is another keyword.
         """
         check_keywords("conf_int", unknown)
         levels = check_levels(confidence_level)
         if obs and self.log_link:
-            raise ValueError(
-                "loss='poisson' has no prediction intervals of a new observation. Try "
-                "return_ci=True, the interval of the mean."
-            )
+            return self._of_a_new_count(levels, simultaneous)
         mean = np.asarray(self.mean, dtype=float)
         tail = (...,) + (None,) * levels.ndim
         below, above = self._reaches(levels, obs, simultaneous)
@@ -164,12 +170,39 @@ class Prediction(PredictionRows):
         if not (obs and self.law):
             half = (se_obs if obs else se_mean) * c
             return half, half
-        k = max(np.size(self.mean), 1) if simultaneous else 1
+        k = self._number() if simultaneous else 1
         ends = self.law.quantile(1.0 - (1.0 - levels) / k)
         if np.ndim(self.mean) == 1:
             ends = [end[0] for end in ends]
         below, above = (reach(end, c, se_mean, se_obs) for end in ends)
         return below, above
+
+    def check_observations(self) -> None:
+        """Raise ValueError where a new observation has no known law."""
+        if self.log_link and self.size is None:
+            raise ValueError(
+                "With loss='poisson' a new observation has an interval if y are "
+                "counts: they are not all integers, or an earlier version fitted them. "
+                "Try return_ci=True, the interval of the mean, or fit_inference(X, y)."
+            )
+
+    def _of_a_new_count(
+        self, levels: np.ndarray, simultaneous: str | None
+    ) -> np.ndarray:
+        """Return the prediction interval of a count; see `counts.interval`."""
+        self.check_observations()
+        mean, each = np.asarray(self.mean, dtype=float), (...,) + (None,) * levels.ndim
+        c = self._critical(levels, np.asarray(self.dof)[each], True, simultaneous)
+        k = self._number() if simultaneous else 1
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            half = c * (np.asarray(self.se_mean) / mean)[each]
+        tail = (1.0 - levels) / 2.0 / k
+        bounds = counts.interval(mean[each], half, np.asarray(self.size)[each], tail)
+        return np.stack(bounds, axis=mean.ndim)
+
+    def _number(self) -> int:
+        """Return how many intervals one call has."""
+        return max(np.size(self.mean), 1)
 
     def _critical(
         self, levels: np.ndarray, dof: np.ndarray, obs: bool, simultaneous: str | None
@@ -179,7 +212,7 @@ class Prediction(PredictionRows):
         if simultaneous is None:
             return critical.pointwise(levels, dof)
         if simultaneous == "bonferroni":
-            return critical.pointwise(levels, dof, max(np.size(self.mean), 1))
+            return critical.pointwise(levels, dof, self._number())
         if obs:
             raise ValueError(
                 f"simultaneous={simultaneous!r} is for the mean: new observations have "
@@ -231,7 +264,8 @@ class Prediction(PredictionRows):
         """Return the columns of `to_frame`, each shaped as `mean`."""
         ci = self.conf_int(level)
         none = np.full_like(ci, np.nan)
-        pi = none if self.log_link else self.conf_int(level, obs=True)
+        known = self.size is not None or not self.log_link
+        pi = self.conf_int(level, obs=True) if known else none
         columns = {
             "mean": self.mean,
             "mean_se": self.se_mean,

@@ -12,7 +12,7 @@ from sklearn_nnci import _draws as draws
 
 # What has one entry per row.
 OF_ROWS = ("mean", "se_mean", "se_obs", "leverage", "extrapolates", "noise_variance",
-           "index")  # fmt: skip
+           "size", "index")  # fmt: skip
 
 
 class PredictionRows:
@@ -26,6 +26,8 @@ class PredictionRows:
     joint: Any
     law: Any
     log_link: bool
+    size: Any
+    check_observations: Callable[[], None]
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -75,7 +77,7 @@ class PredictionRows:
         ------
         ValueError
             If `n` is not positive, rows are not bounded or their covariance is not
-            known, or `obs` is asked of a Poisson network.
+            known, or `obs` is asked of a Poisson network whose y were no counts.
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n must be a positive int, got {n!r}. Try n=1000.")
@@ -87,7 +89,8 @@ class PredictionRows:
         cov = self.covariance().reshape(unit.size, unit.size)
         drawn = draws.jointly(rng, n, cov / np.outer(unit, unit)).reshape(n, *shape)
         if self.log_link:
-            return self.mean * np.exp(drawn / chi)
+            means = self.mean * np.exp(drawn / chi)
+            return draws.counts(rng, means, self.size) if obs else means
         if not obs:
             return self.mean + drawn / chi
         beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
@@ -97,11 +100,8 @@ class PredictionRows:
 
     def _check_drawable(self, obs: bool) -> None:
         """Refuse what has no law to draw from."""
-        if obs and self.log_link:
-            raise ValueError(
-                "loss='poisson' has no law of a new observation. Try obs=False, draws "
-                "of the mean."
-            )
+        if obs:
+            self.check_observations()
         if self.covariance is None:
             raise ValueError(
                 "sample needs the joint covariance of the rows. Try "

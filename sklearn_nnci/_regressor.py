@@ -25,7 +25,7 @@ from sklearn_nnci._inference.laws import Asked
 from sklearn_nnci._inference.noise import NOISES, check_numbers
 from sklearn_nnci._linearized import partitions
 from sklearn_nnci._linearized.training_rows import target
-from sklearn_nnci._network import losses, perceptron
+from sklearn_nnci._network import perceptron
 from sklearn_nnci._prediction import Prediction, check_levels, check_simultaneous
 from sklearn_nnci._report_methods import ReportMethods
 from sklearn_nnci._training import early_stopping, remembered
@@ -60,8 +60,9 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
     Parameters
     ----------
     loss : {'squared_error', 'poisson'}, default='squared_error'
-        As in the parent. With ``'poisson'`` there are intervals of the mean, by
-        quasi-likelihood, and none of a new observation.
+        As in the parent. With ``'poisson'`` intervals of the mean are by
+        quasi-likelihood, and those of a new observation are integers: of Poisson
+        counts, or of negative binomial ones where y vary more.
     hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
         As in the parent. ``()`` is a linear model.
     activation, solver : str, default='relu', 'adam'
@@ -488,7 +489,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
             Return the confidence interval of the regression mean: it says where the
             curve is, and shrinks as data are added.
         return_pi : bool, default=False
-            Return the prediction interval of a new observation: noise included.
+            Return the prediction interval of a new observation: noise included. Of
+            counts, ``loss='poisson'``, its bounds are integers.
         return_std : bool, default=False
             Return the standard deviation of a new observation, noise included, as
             :class:`~sklearn.linear_model.BayesianRidge` does: ``se_obs`` of
@@ -509,8 +511,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in units of y.
         interval : ndarray of shape ``y.shape + (2,) + np.shape(confidence_level)``
-            Lower and upper bounds, with `return_ci` or `return_pi`; (-inf, inf) where
-            the data do not bound the prediction.
+            Lower and upper bounds, with `return_ci` or `return_pi`; (-inf, inf), or
+            (0, inf) of counts, where the data do not bound the prediction.
         std : ndarray of shape ``y.shape``
             With `return_std`.
         cov : ndarray of shape ``y.shape + y.shape``
@@ -548,12 +550,11 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         check_simultaneous(simultaneous)
         if not asked:
             return super().predict(X)
-        if return_std:
-            self._check_observations()
         prediction = self.get_prediction(X)
         if return_cov:
             return prediction.mean, prediction.covariance()
         if return_std:
+            prediction.check_observations()
             return prediction.mean, prediction.se_obs
         interval = prediction.conf_int(
             levels, obs=bool(return_pi), simultaneous=simultaneous
@@ -603,16 +604,6 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         )
         found = queries.answer(state, network, self._training().loss, y, rows)
         return Prediction(**found, **labels(X))
-
-    def _check_observations(self):
-        """Refuse what is asked of an observation where only the mean has intervals."""
-        self._with_inference()
-        loss = self._training().loss
-        if not losses.LOSSES[loss].linear:
-            raise ValueError(
-                f"loss={loss!r} has no prediction intervals of a new observation. Try "
-                "return_ci=True, the interval of the mean."
-            )
 
     def _checked_data(self, X, y):
         """Return X and y (n, m), if they fit the network."""

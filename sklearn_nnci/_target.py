@@ -73,8 +73,8 @@ class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
     symmetric; it is the mean of y if the inverse g is a line, as that of
     StandardScaler. Only then are there standard deviations. Whether it is one is found
     at fit, from its values over the transformed training targets and as far again on
-    either side. A transformer that clips, as QuantileTransformer does beyond the
-    training data, clips the bounds too.
+    either side. A transformer that clips, as QuantileTransformer does, clips the bounds
+    too. Where the inverse ends, as that of Box-Cox does, a lower bound is its limit.
 
     Examples
     --------

@@ -106,6 +106,17 @@ def test_the_demo_draws_its_picture(tmp_path, capsys):
     assert str(tmp_path / "picture.png") in out
 
 
+def test_counts_draw_their_picture(tmp_path, capsys):
+    import runpy
+
+    demo = runpy.run_path(str(ROOT / "examples" / "counts.py"))
+    demo["main"](tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
+    out = capsys.readouterr().out
+    assert 93 < float(re.search(r"^(\d+)%", out)[1]) < 98
+    assert str(tmp_path / "picture.png") in out
+
+
 def test_the_committee_draws_its_picture(tmp_path, capsys):
     import runpy
 

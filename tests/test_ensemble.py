@@ -429,9 +429,6 @@ def test_poisson_committees_have_intervals_of_the_mean():
     half = stats.t.isf(0.025, dof) * np.sqrt(variance) / mean
     np.testing.assert_allclose(ci[:, 1], mean * np.exp(half), rtol=1e-9)
     np.testing.assert_allclose(ci[:, 0], mean * np.exp(-half), rtol=1e-9)
-    for flag in ("return_pi", "return_std"):
-        with pytest.raises(ValueError, match="poisson"):
-            model.predict(QUERIES, **{flag: True})
 
 
 def test_fit_inference_is_that_of_every_member_and_keeps_the_mean(fitted, data):

@@ -595,22 +595,34 @@ def test_columns_of_every_type_and_with_gaps_are_gone_along():
         PredictionIntervalDisplay.from_estimator(model, empty, y, feature="real")
 
 
-def test_a_poisson_network_has_the_interval_of_the_mean_only():
+def test_counts_have_both_intervals_and_a_coverage():
     X, y = sine_data(n=60)
     counts = np.random.default_rng(0).poisson(np.exp(y))
     net = MLPRegressorCI(**SMALL, loss="poisson").fit(X, counts)
     display = PredictionIntervalDisplay.from_estimator(net, X, counts, feature=0)
+    assert display.pi_ is not None and (display.pi == np.rint(display.pi)).all()
+    observed = PredictionIntervalDisplay.from_estimator(net, X, counts)
+    assert observed.frame()["inside"].mean() > 0.9
+    covered = CoverageDisplay.from_estimator(net, X, counts, levels=[0.5, 0.9])
+    assert (covered.observed >= [0.4, 0.85]).all()
+
+
+def test_targets_of_a_poisson_network_that_are_no_counts_have_one_interval():
+    X, y = sine_data(n=60)
+    rates = np.random.default_rng(0).poisson(np.exp(y)) / 2.0
+    net = MLPRegressorCI(**SMALL, loss="poisson").fit(X, rates)
+    display = PredictionIntervalDisplay.from_estimator(net, X, rates, feature=0)
     assert display.pi_ is None
     assert display.ci_ is not None
-    observed = PredictionIntervalDisplay.from_estimator(net, X, counts)
+    observed = PredictionIntervalDisplay.from_estimator(net, X, rates)
     assert observed.ci_ is not None
     assert "inside" not in observed.frame()
     average = PredictionIntervalDisplay.from_estimator(
-        net, X, counts, feature=0, others="average", grid_resolution=3
+        net, X, rates, feature=0, others="average", grid_resolution=3
     )
     assert (average.ci[:, 0] > 0.0).all()
     with pytest.raises(ValueError, match=r"loss='poisson'.*squared_error"):
-        CoverageDisplay.from_estimator(net, X, counts)
+        CoverageDisplay.from_estimator(net, X, rates)
 
 
 def test_where_an_interval_is_not_bounded_it_fills_the_picture():

@@ -499,7 +499,7 @@ def test_a_search_inside_and_pandas_as_output():
     np.testing.assert_allclose(se, plain.get_prediction(X).se_mean, rtol=1e-2)
 
 
-def test_counts_have_intervals_of_the_mean_alone():
+def test_counts_have_the_intervals_of_the_network():
     X, y = sine_data(n=60)
     y = np.random.default_rng(0).poisson(np.exp(1.0 + y)).astype(float)
     net = sklearn.clone(NET).set_params(loss="poisson")
@@ -508,8 +508,7 @@ def test_counts_have_intervals_of_the_mean_alone():
     np.testing.assert_allclose(outer.conf_int(), inner.conf_int(), rtol=1e-12)
     np.testing.assert_array_equal(outer.se_mean, inner.se_mean)
     pd.testing.assert_frame_equal(outer.to_frame(), inner.to_frame())
-    with pytest.raises(ValueError, match="poisson"):
-        wrapped.predict(X, return_std=True)
+    np.testing.assert_array_equal(outer.se_obs, inner.se_obs)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn_nnci._committee import summary
 from sklearn_nnci._committee.summary import CommitteeReport
 from sklearn_nnci._committee.told import HALF, shared, watched
 from sklearn_nnci._frames import labels
-from sklearn_nnci._inference import queries, standard_errors
+from sklearn_nnci._inference import counts, queries, standard_errors
 from sklearn_nnci._inference.diagnostics import Diagnostics
 from sklearn_nnci._inference.error_law import pooled
 from sklearn_nnci._network import perceptron
@@ -42,22 +42,42 @@ def combined(
     if any((at != at[:1]).any() for at in each):  # it varies with x
         s2 = mixture.average(weights, each)
     dof = mixture.average(weights, [one.dof for one in own])
-    obs = np.nan if own[0].log_link else np.where(np.isnan(s2), np.inf, s2)
     laws = [one.law for one in own]
+    se = np.sqrt(found.variance)
+    se_obs = np.sqrt(np.where(np.isnan(s2), np.inf, s2) + found.variance)
+    size = None
+    if own[0].log_link:
+        size, se_obs = _of_counts(weights, own, found.mean, se)
     return dict(
         mean=found.mean,
-        se_mean=np.sqrt(found.variance),
-        se_obs=np.sqrt(obs + found.variance),
+        se_mean=se,
+        se_obs=se_obs,
         dof=dof if dof.ndim else float(dof),
         covariance=functools.partial(jointly, [one.covariance for one in own]),
         joint=functools.partial(jointly, [one.joint or one.covariance for one in own]),
         log_link=own[0].log_link,
+        size=size,
         leverage=mixture.average(weights, [one.leverage for one in own]),
         extrapolates=mixture.average(weights, [one.extrapolates for one in own])
         >= HALF,
         noise_variance=s2 + np.zeros_like(found.mean),
         law=pooled(laws, weights, noise),
     )
+
+
+def _of_counts(
+    weights: np.ndarray, own: Sequence[Prediction], mean: np.ndarray, se: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the size of counts, and their standard deviation.
+
+    1 / size is averaged: what their variance is beyond the mean, over mean^2.
+    """
+    sizes = [one.size for one in own if one.size is not None]
+    if len(sizes) < len(own):
+        return None, np.full_like(mean, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = 1.0 / mixture.average(weights, [1.0 / each for each in sizes])
+        return size, counts.std(mean, se / mean, size)
 
 
 class CommitteeMethods(InNotebooks):

@@ -121,7 +121,9 @@ def infer(
         s2 = noise_of(plan.noise, plan.formula, fits.used, fits.found, held_out)
         fits = fits._replace(offset=_offset(plan, fits, s2))
         varies = _varying(fits, asked)
-        law = laws.law_of(asked, fits.loo, s2, varies, held_out)
+        law = laws.law_of(
+            asked, fits.loo, s2, varies, held_out, auto=covariance == "auto"
+        )
         posterior = _posterior(plan.formula, fits.used, s2, law)
         return _conclude(plan, fits, s2, law, posterior, problem, reduced.totals)
 

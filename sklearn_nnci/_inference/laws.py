@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._inference.counts import CountLaw, count_law
 from sklearn_nnci._inference.error_law import ErrorLaw, error_law
-from sklearn_nnci._inference.noise import Noise
+from sklearn_nnci._inference.noise import Noise, independent
 from sklearn_nnci._inference.noise_checks import NoiseTest, evenness, normality
 from sklearn_nnci._inference.variance import Variances
 from sklearn_nnci._inference.variance_choice import Residuals, variance_of
@@ -56,6 +57,8 @@ class Law(NamedTuple):
     """None: constant, as nothing else was asked for."""
     normality: NoiseTest
     evenness: NoiseTest
+    counts: CountLaw | None
+    """None where there are no counts."""
 
     @property
     def uneven(self) -> Variances | None:
@@ -69,7 +72,9 @@ class Law(NamedTuple):
         if self.errors is not None:
             errors = "empirical" + ", skewed" * bool(self.errors.skewed.any())
         variance = "constant" if self.variances is None else self.variances.names
-        return dict(errors=errors, variance=variance)
+        counts = () if self.counts is None else self.counts
+        law = tuple(v if len(v) > 1 else float(v[0]) for v in counts)
+        return dict(errors=errors, variance=variance, count_law=law)
 
 
 def check(asked: Asked, loss: Loss, rows: Any) -> None:
@@ -101,17 +106,27 @@ def varying(fit: LinearizedFit, step: np.ndarray | None, wanted: Any) -> Varying
 
 def law_of(
     asked: Asked, fit: LinearizedFit, noise: Noise, varies: Varying | None,
-    held_out: HeldOut | None,
+    held_out: HeldOut | None, *, auto: bool,
 ) -> Law:  # fmt: skip
-    """Return the `Law` of the noise around a network; `fit` leaves its rows out."""
-    seen, errors = fit.leverages.left_out, None
+    """Return the `Law` of the noise around a network; `fit` leaves its rows out.
+
+    Under ``"auto"`` the variance of the mean of counts knows how theirs grows; named
+    covariances have one dispersion for all.
+    """
+    seen, errors, s2 = fit.leverages.left_out, None, np.diag(noise.Sigma)
     if asked.empirical:
         residuals = seen.residuals if varies is None else varies.residuals
         if noise.kind == "validation" and held_out is not None:
             residuals = Knots.of(held_out.residuals, held_out.weight)
         errors = error_law(residuals, noise.dof)
     variances = None if varies is None else varies.variances
-    return Law(errors, variances, normality(seen.residuals), evenness(seen.trend))
+    # A noise that is not of the rows that trained is the dispersion of counts
+    given = s2 if independent(noise.kind) else None
+    counts = count_law(fit.leverages.counts, given)
+    if counts is not None and auto:
+        variances = counts.variances(s2)
+    tests = normality(seen.residuals), evenness(seen.trend)
+    return Law(errors, variances, *tests, counts)
 
 
 def _residuals(fit: LinearizedFit, step: np.ndarray | None) -> list[Residuals]:
@@ -149,7 +164,7 @@ def of_rows(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> 
     for chunk, H in fit.information.rowwise():
         h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
         F = jacobian.factors(fit.rows.network, chunk.columns.T)
-        left_out = posterior.variance(F) / (1.0 - h)
+        left_out = chunk.root_weight**2 * posterior.variance(F) / (1.0 - h)
         s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
         most = max(most, float(np.max(left_out / s2)))
         total += left_out @ chunk.weight

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_nnci import exceptions
-from sklearn_nnci._inference import standard_errors
+from sklearn_nnci._inference import counts, standard_errors
 from sklearn_nnci._inference.formulas import FORMULAS
 from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network
@@ -31,17 +31,24 @@ def answer(
         a.T.reshape(y.shape)
         for a in (found.se_mean, found.se_obs, leverage, found.noise)
     )
+    size, law = None, state["report"].get("count_law")  # which earlier states lack
+    if law:
+        size = counts.CountLaw(*map(np.atleast_1d, law)).size(y)
+        se_obs = counts.std(y, se_mean, size)
+    elif not link.linear:
+        se_obs = np.full_like(se_obs, np.nan)
     # Of this inference, whatever becomes of the estimator.
     jointly = functools.partial(_covariance, state, network, slope, X)
     return dict(
         mean=y,
         se_mean=se_mean * slope,
-        se_obs=se_obs if link.linear else np.full_like(se_obs, np.nan),
+        se_obs=se_obs,
         dof=state["dof"] if y.ndim == 2 else float(state["dof"][0]),
         rank=state["report"]["rank"] if formula.scheffe else None,
         covariance=functools.partial(jointly, everywhere=False),
         joint=functools.partial(jointly, everywhere=True),
         log_link=not link.linear,
+        size=size,
         leverage=leverage,
         extrapolates=flagged,
         noise_variance=s2 if link.linear else np.full_like(s2, np.nan),

@@ -95,9 +95,13 @@ class Report(NamedTuple):
     own."""
     variance: Any = "constant"
     """How the noise varies: ``"constant"``, ``"log-linear"``, ``"kernel in x"``,
-    ``"kernel in f"`` or ``"regressor"``; a tuple for several outputs."""
+    ``"kernel in f"``, ``"regressor"`` or, of overdispersed ``"counts"``, as their law
+    has it; a tuple for several outputs."""
     warnings: tuple = ()
     """Messages of the warnings raised."""
+    count_law: tuple = ()
+    """beta and alpha of the variance mu + beta mu + alpha mu^2 of counts of mean mu,
+    (m,) each for several outputs; both 0: Poisson. Empty where there are no counts."""
 
     def __repr__(self) -> str:
         groups = self._groups()
@@ -149,6 +153,7 @@ class Report(NamedTuple):
                 ("errors", self.errors, "quantiles of prediction intervals")
                 if self.errors != "normal"
                 else None,
+                _counts(self.count_law),
                 _row("press", self.press, "mean squared leave-one-out residual"),
                 _row("step_variance", self.step_variance, "mean squared step to go"),
                 _row("excess_variance", excess, "in the variance of every mean"),
@@ -174,6 +179,19 @@ def _several(names: Any) -> str:
     if isinstance(names, str):
         return names
     return ", ".join([*names[:FEW], *["..."] * (len(names) > FEW)])
+
+
+def _counts(law: tuple) -> Cells | None:
+    """Return the cells of the law of counts, None where there is none."""
+    if not law:
+        return None
+    terms = [
+        "".join(f" + {c:.3g} {unit}" for c, unit in ((b, "mu"), (a, "mu^2")) if c > 0.0)
+        for b, a in zip(*map(np.atleast_1d, law), strict=True)
+    ]
+    more = ["..."] if len(terms) > FEW else []
+    value = ", ".join([f"mu{term}" for term in terms[:FEW]] + more)
+    return "count_law", value, "variance of a count of mean mu"
 
 
 def _diagonal(values: Any) -> Any:

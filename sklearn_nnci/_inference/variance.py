@@ -4,9 +4,10 @@ eta(x) = log s^2(x) / s^2, but for a factor:
 
     log-linear   b0 + z'b, z = (f, f^2, x, x^2) standardised,
     kernel       log of a mean of squared residuals nearby, in x or in f,
-    regressor    what a regressor of log squares predicts.
+    regressor    what a regressor of log squares predicts,
+    dispersion   log (1 + beta + alpha mu) / phi, of Pearson's residuals of counts.
 
-`variance_choice` fits them, and chooses.
+`variance_choice` fits the first three, and chooses.
 """
 
 from typing import Any, NamedTuple
@@ -70,6 +71,18 @@ class Regressed(NamedTuple):
         return np.ravel(np.asarray(self.regressor.predict(x), dtype=float))
 
 
+class Dispersion(NamedTuple):
+    """eta of Pearson residuals of counts, mu = exp f, whose mean square is phi."""
+
+    beta: float
+    alpha: float
+    phi: float
+
+    def eta(self, x: np.ndarray, f: np.ndarray) -> np.ndarray:
+        """Return log s^2 of rows, (n,)."""
+        return np.log((1.0 + self.beta + self.alpha * np.exp(f)) / self.phi)
+
+
 class Variance(NamedTuple):
     """s^2(x) / s^2 of one output."""
 
@@ -92,7 +105,7 @@ class Variance(NamedTuple):
 
 
 CONSTANT = Variance("constant", None, 1.0, 0.0, 0.0)
-FUNCTIONS = {kind.__name__: kind for kind in (LogLinear, Kernel, Regressed)}
+FUNCTIONS = {kind.__name__: kind for kind in (LogLinear, Kernel, Regressed, Dispersion)}
 
 
 class Variances(NamedTuple):

@@ -210,7 +210,8 @@ class DualInformation(NamedTuple):
             towards = unpack(step, self.sums.network)
             b = jacobian.jvp(self.sums.factors, towards) / np.sqrt(chunk.weight)
         units = Units.of(self.sums.totals)
-        return ResidualSums.of(chunk, H, units, b, cap)
+        loss = self.sums.rows.loss
+        return ResidualSums.of(chunk, H, units, b, cap, loss)
 
     def edf(self) -> float:
         """Return tr A^-1 J'WJ = N - tr P = N - |C^-1|^2 + |Q'C^-1|^2."""

@@ -280,7 +280,7 @@ def _second_pass(
     for chunk, H in _with_leverage(rows, root):
         if towards is not None:
             b = jacobian.jvp(chunk.factors, towards)
-        total = total.merge(ResidualSums.of(chunk, H, units, b, cap))
+        total = total.merge(ResidualSums.of(chunk, H, units, b, cap, rows.loss))
     return total
 
 

@@ -1,9 +1,10 @@
 """What rows add up to once A is factored, and their leverages are known."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._linearized.count_sums import count_sums
 from sklearn_nnci._linearized.left_out import LeftOut, Units
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, eigen, leave_one_out
 from sklearn_nnci._linearized.totals import sum_of_squares
@@ -37,6 +38,8 @@ class ResidualSums(NamedTuple):
     f at rows that are left out."""
     left_out: LeftOut
     """What e - b, left out, say of the law of the noise."""
+    counts: Any = 0.0
+    """Of counts, see `count_sums`."""
 
     @classmethod
     def none(cls, units: Units) -> "ResidualSums":
@@ -50,6 +53,7 @@ class ResidualSums(NamedTuple):
     def of(
         cls, chunk: Chunk, H: np.ndarray, units: Units,
         b: np.ndarray | float = 0.0, cap: float = LEVERAGE_CAP,
+        loss: str = "squared_error",
     ) -> "ResidualSums":  # fmt: skip
         """Return those of rows that are not weighted, of leverages `H` (k, m, m)."""
         e, w = chunk.residuals, chunk.weight
@@ -67,11 +71,13 @@ class ResidualSums(NamedTuple):
             stepped=sum_of_squares(leave_one_out(e - b, H, cap), w),
             ahead=np.einsum("nkj,nj,nlj->kl", V, odds, V),
             left_out=LeftOut.of(chunk, H, units, b),
+            counts=count_sums(chunk, H, loss),
         )
 
     def merge(self, other: "ResidualSums") -> "ResidualSums":
         """Return those of both."""
-        *sums, _ = self._fields
+        sums = [name for name in self._fields if name != "left_out"]
         both = {name: getattr(self, name) + getattr(other, name) for name in sums}
         both["largest"] = max(self.largest, other.largest)
-        return ResidualSums(**both, left_out=self.left_out.merge(other.left_out))
+        both["left_out"] = self.left_out.merge(other.left_out)
+        return ResidualSums(**both)

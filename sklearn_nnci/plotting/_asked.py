@@ -45,7 +45,8 @@ def output(found: Prediction, target: Any, levels: Any) -> Output:
     """Return the output `target` of a `Prediction`."""
     k = output_number(np.shape(found.mean), target)
     ci = found.conf_int(levels)
-    pi = None if found.log_link else found.conf_int(levels, obs=True)
+    known = found.size is not None or not found.log_link
+    pi = found.conf_int(levels, obs=True) if known else None
     if k is None:
         return Output(found.mean, ci, pi)
     return Output(found.mean[:, k], ci[:, k], None if pi is None else pi[:, k])

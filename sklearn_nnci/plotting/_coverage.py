@@ -273,9 +273,9 @@ def _inside(estimator: Any, X: Any, y: Any, levels: Any, target: Any) -> np.ndar
     pi = asked.output(found, target, levels).pi
     if pi is None:
         raise ValueError(
-            "loss='poisson' has intervals of the mean, which is not observed, and none "
-            "of an observation: there is no coverage to see. Try "
-            "loss='squared_error', or PredictionIntervalDisplay."
+            "loss='poisson' of targets that are no counts has intervals of the mean, "
+            "which is not observed, and none of an observation: there is no coverage "
+            "to see. Try loss='squared_error', or PredictionIntervalDisplay."
         )
     k = asked.output_number(np.shape(found.mean), target)
     return _holds(asked.targets(y, k)[0], pi)
