@@ -116,7 +116,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         the predictions; ``polish_`` tells how far it got. Left undone, with a warning,
         where there are more parameters than rows.
     n_restarts : int, default=0
-        Further starts, each polished if asked; the lowest objective is kept.
+        Further starts, each polished if asked (after 50 steps of lbfgs, where that
+        reached a minimum from the first start); the lowest objective is kept.
         ``start_objectives_`` and `between_start_std` tell how much starts differ.
     n_jobs : int, default=None
         Processes for the further starts.

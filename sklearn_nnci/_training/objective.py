@@ -74,18 +74,25 @@ class Objective(NamedTuple):
     def predict_and_vjp(
         self, theta: np.ndarray, r: np.ndarray | None = None
     ) -> tuple[Point, np.ndarray]:
-        """Return the `Point` of `theta` and J'r, by default with its own r (m, n)."""
+        """Return the `Point` of `theta` and J'r, by default with its own r (m, n).
+
+        With t_L = r and t_{l-1} = (W_l t_l) o act'(z_{l-1}), the block of W_l is
+        a_{l-1} t_l', that of b_l the sum of t_l over rows.
+        """
         network, f = unpack(theta, self.like), np.empty(self.y.shape)
+        slope, L = DERIVATIVES[network.activation], len(network.coefs)
         total = np.zeros(len(theta))
+        blocks = unpack(total, self.like)  # views of it
         for part in self.parts():
             a = forward(network, self.X[part])
-            f[:, part] = a[-1]
-            own = self.w[..., part] * self.loss.negative_gradient(
-                self.y[:, part], a[-1]
-            )
-            cotangent = (own if r is None else r[:, part])[:, None]
-            F = jacobian.factors_at(network, a, cotangent)  # of r'f: J'r, row by row
-            total += jacobian.vjp(F, np.ones(F.shape[1:]))
+            f[:, part] = a[L]
+            own = self.w[..., part] * self.loss.negative_gradient(self.y[:, part], a[L])
+            t = own if r is None else r[:, part]
+            for layer in reversed(range(L)):
+                blocks.coefs[layer][:] += a[layer] @ t.T
+                blocks.intercepts[layer][:] += t.sum(axis=1)
+                if layer:
+                    t = (network.coefs[layer] @ t) * slope(a[layer])
         return Point(theta, f), total
 
     def value(self, point: Point) -> float:

@@ -17,13 +17,14 @@ metric of A = R'R with c0 = R^-T g:
 
     d = R^-1 Q (|1 - b| + nu)^-1 Q'c0,    R^-T S R^-1 = Q diag(b) Q'.
 
-Many parameters: L-BFGS-B. Parameters are packed; functions of y and f are (m, n).
+More parameters: L-BFGS-B, where the Hessian can be had in its metric (`quasi_newton`).
+Parameters are packed; functions of y and f are (m, n).
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg
 from scipy.linalg import lapack
 
 from sklearn_nnci import exceptions
@@ -32,14 +33,21 @@ from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network, pack, unpack
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._training.objective import Objective, Point
+from sklearn_nnci._training.quasi_newton import (
+    TOLERANCE,
+    Ended,
+    cholesky,
+    has_hessian,
+    plain,
+    preconditioned,
+    stuck,
+)
 from sklearn_nnci._warn import warn
 
 # Measured (benchmarks/results/polish.md): up to 193 parameters Levenberg-Marquardt is
-# the faster and goes further; at 241, where units die, it can take 50 trainings.
+# half a training, two at most; of 301 and more, where units die, several.
 MOST_PARAMETERS = 200
 MAX_ITERATIONS = {"levenberg-marquardt": 1000, "l-bfgs-b": 2000}
-# Done where the step left is this part of the residual noise, in the metric of A.
-TOLERANCE = 1e-6
 # Damping: at first, and where a step is no longer one; in units of the largest
 # squared column. Directions of singular value below the floor are rounding.
 DAMPING, MOST_DAMPING, LEAST_DAMPING = 1e-3, 1e12, 1e-16
@@ -56,9 +64,6 @@ NEWTON_DAMPING, NEWTON_PAUSE = (0.0, 0.01, 0.1, 1.0), 10
 # At a kink steps shrink without end: those that gain less, in units of the noise, are
 # not taken.
 LEAST_GAIN = 1e-9
-
-# (point, steps, reason)
-Ended = tuple[Point, int, str]
 
 
 class Polish(NamedTuple):
@@ -140,7 +145,7 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
         A, g = objective.normal_equations(point)
         noise, size = objective.noise(point), A.diagonal()
         floor = FLOOR**2 * np.max(size) + ROUNDING * size
-        C = _cholesky(A, floor)
+        C = cholesky(A, floor)
         if C is None:
             return point, n_steps, ""
         c0 = lapack.dtrtrs(C, g, lower=1)[0]
@@ -159,19 +164,11 @@ def _by_normal_equations(objective: Objective, point: Point, limit: int) -> Ende
     return point, limit, ""
 
 
-def _cholesky(H: np.ndarray, shift: float | np.ndarray) -> np.ndarray | None:
-    """Return the lower Cholesky factor of H + shift I, or None."""
-    M = H.copy().T  # symmetric: in the order of LAPACK
-    M.flat[:: len(M) + 1] += shift
-    C, info = lapack.dpotrf(M, lower=1, overwrite_a=1)
-    return C if info == 0 else None
-
-
 def _last(
     objective: Objective, point: Point, H: np.ndarray, g: np.ndarray
 ) -> Point | None:
     """Return the point after an undamped step, if it gains anything."""
-    C = _cholesky(H, 0.0)
+    C = cholesky(H, 0.0)
     if C is None:
         return None
     new = objective.at(point.theta + lapack.dpotrs(C, g, lower=1)[0])
@@ -190,7 +187,7 @@ def _damped(
     """
     unit, growth = np.max(models[-1].diagonal()), 2.0
     while damping <= MOST_DAMPING:
-        factors = (_cholesky(H, damping * unit) for H in models)
+        factors = (cholesky(H, damping * unit) for H in models)
         C = next((C for C in factors if C is not None), None)
         if C is None:
             damping = max(damping, LEAST_INDEFINITE)
@@ -240,13 +237,9 @@ def _by_triangles(objective: Objective, point: Point, limit: int) -> Ended:
             least = LEAST_GAIN * noise if objective.like.kinked else 0.0
             new, damping = _damped_by_triangle(objective, point, R, damping, least)
         if new is None:
-            return point, n_steps, _stuck(objective.like)
+            return point, n_steps, stuck(objective.like)
         point = new
     return point, limit, "iterations exhausted"
-
-
-def _stuck(network: Network) -> str:
-    return "kink of relu" if network.kinked else "no further decrease"
 
 
 def _stacked(R: np.ndarray, size: float) -> np.ndarray:
@@ -308,17 +301,8 @@ def _newton(objective: Objective, point: Point, T: np.ndarray) -> Point | None:
 
 def _l_bfgs_b(objective: Objective, point: Point) -> Ended:
     """Return (point, steps, reason)."""
-    limit = MAX_ITERATIONS["l-bfgs-b"]
-    gtol = 0.01 * TOLERANCE * np.sqrt(objective.noise(point) * objective.w.sum())
-    result = optimize.minimize(
-        objective.value_and_gradient, point.theta, jac=True, method="L-BFGS-B",
-        # ftol, left at scipy's default, is what ends scikit-learn's lbfgs early.
-        options=dict(ftol=0.0, gtol=gtol, maxcor=20, maxiter=limit, maxfun=10 * limit),
-    )  # fmt: skip
-    reason = "iterations exhausted" if result.status == 1 else _stuck(objective.like)
-    if np.abs(result.jac).max() <= gtol:
-        reason = "gradient vanished"
-    return objective.at(result.x), int(result.nit), reason
+    solve = preconditioned if has_hessian(objective.like) else plain
+    return solve(objective, point, MAX_ITERATIONS["l-bfgs-b"])
 
 
 METHODS = {"levenberg-marquardt": _levenberg_marquardt, "l-bfgs-b": _l_bfgs_b}

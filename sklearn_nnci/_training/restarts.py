@@ -16,7 +16,12 @@ from sklearn_nnci import exceptions
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics.progress import progress
 from sklearn_nnci._training.objective import objective
+from sklearn_nnci._training.quasi_newton import has_hessian
 from sklearn_nnci._warn import warn
+
+# Steps of lbfgs before polishing takes over: with 50 it is faster than with 150, or to
+# the end, and objectives are as low.
+STEPS_BEFORE_POLISHING = 50
 
 
 def other_starts(
@@ -31,8 +36,9 @@ def other_starts(
     single = clone(estimator).set_params(
         n_restarts=0, covariance=None, warm_start=False, n_jobs=None
     )
+    early = polishing_trains(estimator)
     jobs = (
-        delayed(_trained_attributes)(single, seed, X, y, sample_weight)
+        delayed(_trained_attributes)(single, seed, X, y, sample_weight, early)
         for seed in seeds
     )
     try:
@@ -50,6 +56,22 @@ def other_starts(
         return []
 
 
+def polishing_trains(fitted: Any) -> bool:
+    """Return whether polishing may do most of the training of further starts.
+
+    `fitted` is the first start, trained by lbfgs to its end. Where polishing sees the
+    Hessian, and found the minimum, it does so from near the initial weights too, sooner
+    than lbfgs.
+    """
+    record = vars(fitted).get("_polished", {})
+    weights = tuple(fitted.coefs_), tuple(fitted.intercepts_)
+    return (
+        record.get("reason") == "gradient vanished"
+        and fitted.solver == "lbfgs"
+        and has_hessian(Network(*weights, fitted.activation))
+    )
+
+
 def _parallel(n_jobs: int | None, verbose: bool) -> Parallel:
     """Return joblib's Parallel, which to be watched yields results as they come."""
     if verbose:
@@ -61,12 +83,29 @@ def _parallel(n_jobs: int | None, verbose: bool) -> Parallel:
 
 
 def _trained_attributes(
-    estimator: Any, seed: int, X: Any, y: Any, sample_weight: Any
+    estimator: Any, seed: int, X: Any, y: Any, sample_weight: Any, early: bool
 ) -> dict:
-    """Return what training a clone from `seed` sets, parameters left out."""
-    fitted = clone(estimator).set_params(random_state=seed).fit(X, y, sample_weight)
+    """Return what training a clone from `seed` sets, parameters left out.
+
+    Where polishing `early` does not find the minimum it is trained to the end.
+    """
+    fresh = clone(estimator).set_params(random_state=seed)
+    fitted = _polished_early(fresh, X, y, sample_weight) if early else None
+    if fitted is None:
+        fitted = fresh.fit(X, y, sample_weight)
     apart = {"_inference", *fitted.get_params(deep=False)}
     return {name: value for name, value in vars(fitted).items() if name not in apart}
+
+
+def _polished_early(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    """Return a clone polished after a few steps, or None if that is no minimum."""
+    steps = min(estimator.max_iter, STEPS_BEFORE_POLISHING)
+    fitted = clone(estimator).set_params(max_iter=steps)
+    with warnings.catch_warnings():  # that steps end early is meant so
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(X, y, sample_weight)
+    reason = vars(fitted).get("_polished", {}).get("reason")
+    return fitted if reason == "gradient vanished" else None
 
 
 def objectives_of(

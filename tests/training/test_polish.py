@@ -11,6 +11,7 @@ from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._training import polish as polishing
+from sklearn_nnci._training import quasi_newton
 from sklearn_nnci._training.objective import Objective
 from sklearn_nnci._training.polish import polish
 
@@ -83,7 +84,11 @@ def test_objective_never_rises(case, method):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
     "case",
-    [Case("tanh", (4,), 2), Case("logistic", (3, 2), 2), Case("tanh", ())],
+    [
+        *(Case(name, (4,), 2) for name in ("tanh", "logistic", "relu", "identity")),
+        Case("logistic", (3, 2), 2),
+        Case("tanh", ()),
+    ],
     ids=str,
 )
 def test_hessian_is_that_of_the_gradient(case, loss):
@@ -92,7 +97,11 @@ def test_hessian_is_that_of_the_gradient(case, loss):
     penalty = Penalty(0.1, network.n_intercepts)
     F = Objective(network, X, y.T, w, penalty, LOSSES[loss])
     point = F.at(packed(network))
-    R, S = F.triangle(point)[:-1, :-1], F.second_order(point)
+    R, S = F.triangle(point), F.second_order(point)
+    A, g = F.normal_equations(point)
+    np.testing.assert_allclose(A, R[:-1, :-1].T @ R[:-1, :-1], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(g, R[:-1, :-1].T @ R[:-1, -1], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(-g, F.value_and_gradient(point.theta)[1], atol=1e-10)
     steps = 1e-5 * np.eye(len(point.theta))
     above, below = (
         np.array([F.value_and_gradient(point.theta + sign * e)[1] for e in steps])
@@ -100,7 +109,7 @@ def test_hessian_is_that_of_the_gradient(case, loss):
     )
     numerical = (above - below) / 2e-5
     scale = np.abs(S).max() if network.coefs[1:] else 1.0
-    assert np.abs(R.T @ R - S - numerical).max() < 1e-5 * scale
+    assert np.abs(A - S - numerical).max() < 1e-5 * scale
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -237,6 +246,132 @@ def test_many_parameters_go_to_the_other_method():
     _, record = polish(case.network, *data(case), 1.0)
     assert case.network.n_parameters > polishing.MOST_PARAMETERS
     assert record.method == "l-bfgs-b"
+
+
+@pytest.mark.parametrize(
+    "case, known",
+    [
+        (Case("tanh", (4,)), True),
+        (Case("identity", ()), True),
+        (Case("relu", (4,)), False),
+        (Case("tanh", (4, 3)), False),
+        (Case("tanh", (250,)), False),
+    ],
+    ids=str,
+)
+def test_hessian_is_a_metric_of_small_smooth_networks(case, known):
+    assert quasi_newton.has_hessian(case.network) is known
+
+
+def solved(solve, case, strength=0.1, loss="squared_error", start=None):
+    """Return where `solve` ends, and F and its gradient by definition."""
+    X, y, w = data(case, loss)
+    penalty = Penalty(strength, case.network.n_intercepts)
+    F = Objective(case.network, X, y.T, w, penalty, LOSSES[loss])
+    theta = packed(case.network) if start is None else start
+    end, n_steps, reason = solve(F, F.at(theta), 5000)
+    args = (end.theta, case, X, y, w, strength, loss)
+    return end, n_steps, reason, objective(*args), np.abs(gradient(*args)).max()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_metric_saves_steps_to_the_same_minimum(loss):
+    case = SMOOTH[0]
+    near = solved(quasi_newton.preconditioned, case, loss=loss)[0].theta * 1.01
+    fast, slow = (
+        solved(solve, case, loss=loss, start=near)
+        for solve in (quasi_newton.preconditioned, quasi_newton.plain)
+    )
+    assert fast[2] == "gradient vanished" and fast[4] < 1e-5
+    assert fast[3] == pytest.approx(slow[3], rel=1e-9)
+    assert fast[1] < 0.5 * slow[1]
+
+
+def test_first_step_in_the_metric_is_newtons():
+    case = Case("tanh", (), n_outputs=2)  # F is quadratic
+    *_, n_steps, reason, _, left = solved(quasi_newton.preconditioned, case)
+    assert reason == "gradient vanished" and n_steps <= 2 and left < 1e-6
+
+
+def test_metric_is_the_hessian():
+    case = SMOOTH[0]
+    theta = solved(quasi_newton.preconditioned, case)[0].theta
+    X, y, w = data(case)
+    F = Objective(
+        case.network, X, y.T, w, Penalty(0.1, case.network.n_intercepts),
+        LOSSES["squared_error"],
+    )  # fmt: skip
+    C, used = quasi_newton._metric(F, F.at(theta), 0)
+    args = (case, X, y, w, 0.1, "squared_error")
+    steps = 1e-5 * np.eye(len(theta))
+    numerical = np.array([
+        (gradient(theta + e, *args) - gradient(theta - e, *args)) / 2e-5 for e in steps
+    ])  # fmt: skip
+    assert used == 0
+    C = np.tril(C)
+    np.testing.assert_allclose(C @ C.T, numerical, atol=1e-5 * np.abs(numerical).max())
+
+
+def test_metric_that_leads_nowhere_gives_way_to_the_next(monkeypatch):
+    case, usual, tried = SMOOTH[0], quasi_newton._steps, []
+    near = solved(quasi_newton.preconditioned, case)[0].theta * 1.0001
+
+    def steps(objective, start, C, most):
+        tried.append(C)
+        return usual(objective, start, C, most) if len(tried) > 1 else (start, 0, False)
+
+    monkeypatch.setattr(quasi_newton, "_steps", steps)
+    _, _, reason, _, left = solved(quasi_newton.preconditioned, case, start=near)
+    assert reason == "gradient vanished" and left < 1e-5
+    assert (np.diag(tried[1]) > np.diag(tried[0])).all()
+
+
+def test_units_that_a_penalty_switches_off_do_not_end_it():
+    case = Case("tanh", (30,), n_samples=200)
+    end, _, reason, value, left = solved(quasi_newton.preconditioned, case, 5.0)
+    sizes = np.linalg.norm(end.theta[: 3 * 30].reshape(3, 30), axis=0)
+    assert (sizes < 1e-5).sum() > 10 and (sizes > 0.1).any()
+    assert reason == "gradient vanished" and left < 1e-4
+    again = solved(quasi_newton.plain, case, 5.0, start=end.theta)
+    assert again[3] == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize("theta", [np.nan, np.inf])
+def test_start_that_is_not_finite_is_not_left(theta):
+    case = SMOOTH[0]
+    start = np.full(case.network.n_parameters, theta)
+    with np.errstate(invalid="ignore"):
+        end, n_steps, reason, *_ = solved(
+            quasi_newton.preconditioned, case, start=start
+        )
+    np.testing.assert_array_equal(end.theta, start)
+    assert (n_steps, reason) == (0, "no further decrease")
+
+
+@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "logistic", "identity"])
+def test_gradient_is_that_of_the_definition(activation, hidden, m):
+    case = Case(activation, hidden, m)
+    X, y, w = data(case)
+    F = Objective(
+        case.network, X, y.T, w, Penalty(0.1, case.network.n_intercepts),
+        LOSSES["squared_error"],
+    )  # fmt: skip
+    theta, steps = packed(case.network), 1e-5 * np.eye(case.network.n_parameters)
+    args = (case, X, y, w, 0.1, "squared_error")
+    numerical = [
+        (objective(theta + e, *args) - objective(theta - e, *args)) / 2e-5
+        for e in steps
+    ]
+    found = F.value_and_gradient(theta)[1]
+    np.testing.assert_allclose(found, numerical, rtol=1e-5, atol=1e-5)
+    r = np.random.default_rng(3).normal(size=(m, len(X)))
+    J = np.stack([
+        (output(theta + e, case, X) - output(theta - e, case, X)) / 2e-5 for e in steps
+    ])  # fmt: skip
+    pulled = F.predict_and_vjp(theta, r)[1]
+    np.testing.assert_allclose(pulled, np.einsum("pnm,mn->p", J, r), atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

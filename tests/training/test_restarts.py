@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPRegressorCI, exceptions
+from sklearn_nnci._training import polish, restarts
 
 SMALL = dict(hidden_layer_sizes=(3,), activation="tanh", alpha=1e-2, max_iter=2000)
 
@@ -118,6 +119,80 @@ def test_restarts_are_polished_and_the_lowest_is_kept():
     ).fit(X, y)
     assert net.polish_.objective_after == pytest.approx(net.start_objectives_.min())
     assert net.inference_.relative_offset < 1e-3
+
+
+BEST = dict(solver="lbfgs", polish=True, random_state=0, n_restarts=3) | SMALL
+
+
+def gradient_of(net, theta, X, y):
+    """Largest entry of the gradient of F by complex steps, one hidden tanh layer."""
+    d, h = net.coefs_[0].shape
+
+    def F(t):
+        U, v, b, c = np.split(t, [d * h, d * h + h, d * h + 2 * h])
+        e = y - np.tanh(X @ U.reshape(d, h) + b) @ v - c
+        return 0.5 * (e @ e) + 0.5 * net.alpha * (U @ U + v @ v)
+
+    steps = 1e-100j * np.eye(len(theta))
+    return max(abs(F(theta + step).imag) for step in steps) / 1e-100
+
+
+@pytest.mark.parametrize("n_units, alpha", [(3, 1e-2), (60, 1.0)])
+def test_starts_polished_early_end_at_minima_too(n_units, alpha, monkeypatch):
+    X, y = sine_data(n=300, noise=0.3)
+    sizes = dict(hidden_layer_sizes=(n_units,), alpha=alpha, n_restarts=2)
+    early = MLPRegressorCI(**BEST | sizes).fit(X, y)
+    assert restarts.polishing_trains(early)
+    for theta in early._starts["parameters"]:
+        assert gradient_of(early, theta, X, y) < 1e-4
+    monkeypatch.setattr(restarts, "polishing_trains", lambda fitted: False)
+    full = clone(early).fit(X, y)
+    found = [net.start_objectives_ for net in (early, full)]
+    assert found[0][0] == found[1][0]
+    assert found[0].min() == pytest.approx(found[1].min(), rel=0.02)
+
+
+def test_start_whose_early_polish_finds_no_minimum_is_trained_to_the_end(monkeypatch):
+    X, y = sine_data(n=100, noise=0.3)
+    usual, calls = polish.METHODS["levenberg-marquardt"], []
+
+    def lost(objective, point):
+        calls.append(objective.value(point))
+        end = usual(objective, point)
+        return end if len(calls) != 2 else (end[0], end[1], "no further decrease")
+
+    net = MLPRegressorCI(**BEST | dict(n_restarts=1))
+    monkeypatch.setitem(polish.METHODS, "levenberg-marquardt", lost)
+    objectives = net.fit(X, y).start_objectives_
+    assert len(calls) == 3 and calls[2] < calls[1]
+    monkeypatch.undo()
+    monkeypatch.setattr(restarts, "polishing_trains", lambda fitted: False)
+    np.testing.assert_array_equal(clone(net).fit(X, y).start_objectives_, objectives)
+
+
+@pytest.mark.parametrize(
+    "parameters, early",
+    [
+        ({}, True),
+        (dict(activation="identity"), True),
+        (dict(polish=False), False),
+        (dict(solver="adam"), False),
+        (dict(activation="relu"), False),
+        (dict(hidden_layer_sizes=(3, 2)), False),
+        (dict(hidden_layer_sizes=(40,)), False),  # polishing is refused
+    ],
+)
+def test_polishing_trains_where_it_sees_the_hessian(parameters, early):
+    X, y = sine_data(n=100, noise=0.3)
+    net = MLPRegressorCI(**BEST | dict(n_restarts=0, covariance=None) | parameters)
+    assert restarts.polishing_trains(net.fit(X, y)) is early
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_early_polish_is_not_told_as_training_that_failed():
+    X, y = sine_data(n=100, noise=0.3)
+    net = MLPRegressorCI(**BEST).fit(X, y)
+    assert restarts.polishing_trains(net)
 
 
 @pytest.mark.parametrize(
