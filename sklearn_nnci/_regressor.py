@@ -32,6 +32,7 @@ from sklearn_nnci._training import early_stopping, remembered
 from sklearn_nnci._training.problem import Problem, penalty_on, problem, warn_held_out
 from sklearn_nnci._training_methods import FAILURES, TrainingMethods
 from sklearn_nnci._warn import warn
+from sklearn_nnci._wrapped import IntervalMethods
 
 OWN_PARAMETERS = ("covariance", "noise", "errors", "variance")
 # scikit-learn's constraint classes have no public name; the parent's own
@@ -50,7 +51,7 @@ def _trains_in_parts(estimator):
     return hasattr(super(MLPRegressorCI, estimator), "partial_fit")
 
 
-class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
+class MLPRegressorCI(IntervalMethods, ReportMethods, TrainingMethods, MLPRegressor):
     """Multi-layer perceptron regressor with confidence and prediction intervals.
 
     Trains and predicts exactly as :class:`sklearn.neural_network.MLPRegressor`, of
@@ -444,7 +445,8 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`.
         **own_parameters : dict
-            `covariance`, `noise`, `errors` and `variance`.
+            `covariance`, `noise`, `errors` and `variance`. With ``covariance=None``
+            there is no inference, and the rows are not read: the copy has a `jacobian`.
 
         Returns
         -------
@@ -463,7 +465,11 @@ class MLPRegressorCI(ReportMethods, TrainingMethods, MLPRegressor):
         check_is_fitted(estimator)
         new = cls()
         vars(new).update(copy.deepcopy(vars(estimator)))
-        return new.set_params(**own_parameters).fit_inference(X, y, sample_weight)
+        new.set_params(**own_parameters)
+        if own_parameters.get("covariance", "auto") is None:
+            new._without_inference("covariance=None skipped the inference.")
+            return new
+        return new.fit_inference(X, y, sample_weight)
 
     def predict(
         self,

@@ -27,12 +27,14 @@ from sklearn_nnci._inverse import Inverse, TransformedPrediction, slopes_of
 from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
-from sklearn_nnci.metrics import unwrap
+from sklearn_nnci._wrapped import IntervalMethods, request_intervals, unwrap
 
 FLAGS = ("return_ci", "return_pi", "return_std", "return_cov")
 
 
-class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
+class TransformedTargetRegressorCI(
+    IntervalMethods, InNotebooks, TransformedTargetRegressor
+):
     """Regress on a transformed target, with intervals in the units of y.
 
     :class:`sklearn.compose.TransformedTargetRegressor` with the methods of
@@ -125,9 +127,7 @@ class TransformedTargetRegressorCI(InNotebooks, TransformedTargetRegressor):
             return self
         chosen, network = copy.copy(self), MLPRegressorCI()
         if sklearn.get_config()["enable_metadata_routing"]:
-            keys = (*FLAGS, "confidence_level", "simultaneous")
-            network.set_predict_request(**dict.fromkeys(keys, True))
-            network.set_fit_request(sample_weight=True)
+            request_intervals(network).set_fit_request(sample_weight=True)
         chosen.regressor = network
         return chosen
 

@@ -16,14 +16,16 @@ ORDER = [
     {"_linearized"},
     {"_training"},
     {"_inference"},
-    {"_critical", "_draws", "_lazy", "_mixture", "metrics"},
+    {"_critical", "_draws", "_lazy", "_mixture"},
     {"_prediction_rows"},
     {"_prediction"},
+    {"_wrapped"},
     {"_report_methods", "_training_methods", "_inverse", "_committee"},
     {"_regressor"},
     {"_ensemble"},
     {"_target"},
-    {"plotting"},
+    {"_scaled", "metrics"},
+    {"model_selection", "plotting"},
     {"__init__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

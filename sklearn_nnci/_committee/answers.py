@@ -20,6 +20,7 @@ from sklearn_nnci._network import perceptron
 from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._warn import warn
+from sklearn_nnci._wrapped import IntervalMethods
 
 # What members say of query rows, and the committee in their place.
 OF_ROWS = (exceptions.ExtrapolationWarning, exceptions.OutsideSpanWarning)
@@ -80,7 +81,7 @@ def _of_counts(
         return size, counts.std(mean, se / mean, size)
 
 
-class CommitteeMethods(InNotebooks):
+class CommitteeMethods(IntervalMethods, InNotebooks):
     """Methods of a committee that its members answer."""
 
     estimators_: list[Any]

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_nnci._critical import check_levels
 from sklearn_nnci._prediction import Prediction
-from sklearn_nnci.metrics import unwrap
+from sklearn_nnci._wrapped import unwrap
 from sklearn_nnci.plotting import _columns as columns
 
 

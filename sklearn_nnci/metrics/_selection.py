@@ -1,11 +1,11 @@
-"""Scorers for scikit-learn's searches."""
+"""Scorers of the fit to all rows: selection without refits."""
 
-from sklearn.pipeline import Pipeline
+from typing import Any
 
-__all__ = ["evidence_scorer", "loo_scorer"]
+from sklearn_nnci._wrapped import unwrap
 
 
-def loo_scorer(estimator, X, y, sample_weight=None):
+def loo_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
     """Return the leave-one-out R^2 of a fitted network: selection without refits.
 
     For searches that train on all rows, ``GridSearchCV(model, grid,
@@ -68,7 +68,7 @@ def loo_scorer(estimator, X, y, sample_weight=None):
     return model.loo_score(X, y, sample_weight)
 
 
-def evidence_scorer(estimator, X=None, y=None):
+def evidence_scorer(estimator: Any, X: Any = None, y: Any = None) -> float:
     """Return the log evidence of a tuned network: selection without refits or folds.
 
     For searches that train on all rows, ``GridSearchCV(model, grid,
@@ -127,15 +127,3 @@ def evidence_scorer(estimator, X=None, y=None):
             "inside a TransformedTargetRegressorCI."
         )
     return model.log_evidence_ + model._symmetry
-
-
-def unwrap(estimator, X=None):
-    """Return what searches and pipelines end in, and X, if given, as it sees it."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            steps, estimator = estimator[:-1], estimator[-1]
-            X = steps.transform(X) if X is not None and len(steps) else X
-        else:
-            return estimator, X
