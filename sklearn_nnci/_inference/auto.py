@@ -42,20 +42,19 @@ class Excess(NamedTuple):
     """(1 - r) m, what bands add to that."""
 
 
-def excess(found: EvidenceFit, ahead: np.ndarray | None = None) -> Excess:
+def excess(found: EvidenceFit, left_out: np.ndarray | None = None) -> Excess:
     """Return the `Excess` of an `EvidenceFit`.
 
-    `ahead` (m,) is the mean of v at rows that are left out, unless noise is even.
+    `left_out` (m,) is the mean squared leave-one-out residual in units of s^2(x)/s^2,
+    unless noise is even: a few noisy rows would else decide.
     """
     rows = found.fit.leverages
     n, moved = found.fit.n_samples, mean_squared_step(found)
     after, before = np.diag(rows.stepped), np.diag(rows.press_capped)
     r = np.divide(after, before, out=np.ones_like(after), where=before > 0.0)
     r = np.minimum(r, 1.0)
-    s2 = found.evidence.noise
-    seen = s2 * (1.0 + np.diag(rows.ahead) / n) if ahead is None else s2 + ahead
-    seen = seen + moved
-    d = np.maximum(_left_out(found) - seen, 0.0)
+    seen = found.evidence.noise * (1.0 + np.diag(rows.ahead) / n) + moved
+    d = np.maximum(_left_out(found, left_out) - seen, 0.0)
     return Excess(r * moved + d, (1.0 - r) * moved)
 
 
@@ -69,9 +68,9 @@ def mean_squared_step(found: EvidenceFit) -> np.ndarray:
     return np.diag(found.fit.leverages.moved) / found.fit.n_samples
 
 
-def _left_out(found: EvidenceFit) -> np.ndarray:
-    """Return mean (e_i/(1 - h*_i))^2, (m,); 0 where it says too little."""
+def _left_out(found: EvidenceFit, given: np.ndarray | None) -> np.ndarray:
+    """Return mean (e_i/(1 - h*_i))^2, (m,), or `given`; 0 where it says too little."""
     nearest = found.nearest
     if nearest is None or nearest.share > MOST_EDF:
         return np.zeros(len(found.fit.edf))
-    return np.diag(nearest.loo_noise)
+    return np.diag(nearest.loo_noise) if given is None else given

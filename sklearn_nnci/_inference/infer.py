@@ -125,7 +125,9 @@ def infer(
             asked, fits.loo, s2, varies, held_out, auto=covariance == "auto"
         )
         posterior = _posterior(plan.formula, fits.used, s2, law)
-        return _conclude(plan, fits, s2, law, posterior, problem, reduced.totals)
+        return _conclude(
+            plan, fits, s2, law, varies, posterior, problem, reduced.totals
+        )
 
 
 def planned(covariance: str, noise: Any, loss: Loss, tuned: bool = False) -> Plan:
@@ -221,17 +223,15 @@ def _posterior(formula: Formula, fit: LinearizedFit, noise: Noise, law: Law) -> 
 
 
 def _conclude(
-    plan: Plan, fits: Fitted, noise: Noise, law: Law, posterior: Any,
-    problem: Problem, totals: Totals,
+    plan: Plan, fits: Fitted, noise: Noise, law: Law, varies: laws.Varying | None,
+    posterior: Any, problem: Problem, totals: Totals,
 ) -> Inference:  # fmt: skip
     """Return the `Inference`, in units of y."""
     used, found, scale = fits.used, fits.found, fits.used.rows.scale
     Sigma, ratio = noise.Sigma * np.outer(scale, scale), np.nan
-    rows = laws.of_rows(used, posterior, law, np.diag(Sigma))
     excess = auto.no_excess(len(scale))
     if plan.rule and found:
-        ahead = None if rows.ahead is None else rows.ahead / scale**2
-        excess = auto.excess(found, ahead)
+        excess = auto.excess(found, varies and varies.left_out)
     excess = auto.Excess(*(scale**2 * part for part in excess))
     if found:
         ratio = problem.penalty.least / (found.evidence.strength * np.mean(scale**2))
@@ -250,7 +250,7 @@ def _conclude(
         scale=scale,
         totals=totals._replace(rss=totals.rss * np.outer(*[problem.rows.scale] * 2)),
         ahead=np.diag(used.leverages.ahead) / used.n_samples,
-        reach=rows.reach,
+        reach=laws.reach(used, posterior, law, np.diag(Sigma)),
         penalty_ratio=ratio,
         boundary=found.evidence.boundary if found else None,
         misfit=seen,

@@ -11,7 +11,7 @@ from sklearn_nnci._inference.noise_checks import NoiseTest, evenness, normality
 from sklearn_nnci._inference.variance import Variances
 from sklearn_nnci._inference.variance_choice import Residuals, variance_of
 from sklearn_nnci._linearized.left_out import Knots
-from sklearn_nnci._linearized.route import LinearizedFit
+from sklearn_nnci._linearized.route import KINKED_CAP, SMOOTH_CAP, LinearizedFit
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, leave_one_out
 from sklearn_nnci._linearized.training_rows import Rows
 from sklearn_nnci._network import jacobian
@@ -46,6 +46,8 @@ class Varying(NamedTuple):
 
     variances: Variances
     residuals: Knots
+    left_out: np.ndarray
+    """Mean of l_i^2 s^2 / s^2(x_i), l the leave-one-out residuals, (m,)."""
 
 
 class Law(NamedTuple):
@@ -97,11 +99,13 @@ def varying(fit: LinearizedFit, step: np.ndarray | None, wanted: Any) -> Varying
 
     Those after `step`, where the optimum of the evidence is another network.
     """
-    residuals = _residuals(fit, step)
-    found = (variance_of(one, wanted) for one in residuals)
-    variances, even = zip(*found, strict=True)
-    weight = np.array([one.w for one in residuals])
-    return Varying(Variances(variances), Knots(np.array(even), weight))
+    x, f, r, l, w = _rows(fit, step)
+    each = [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
+    variances, even = zip(*(variance_of(one, wanted) for one in each), strict=True)
+    knots = Knots(np.array(even), np.array([one.w for one in each]))
+    found = Variances(variances)
+    left_out = w @ (l**2 / found(x.T, f.T).T) / w.sum()
+    return Varying(found, knots, left_out)
 
 
 def law_of(
@@ -129,43 +133,33 @@ def law_of(
     return Law(errors, variances, *tests, counts)
 
 
-def _residuals(fit: LinearizedFit, step: np.ndarray | None) -> list[Residuals]:
-    """Return the `Residuals` of each output."""
+def _rows(fit: LinearizedFit, step: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Return x (n, d), f, residuals r and l (n, m), and weights (n,) of all rows."""
     network, parts = fit.rows.network, []
+    cap = KINKED_CAP if network.kinked else SMOOTH_CAP
     for chunk, H in fit.information.rowwise():
         e = chunk.residuals
         if step is not None:  # the factors of the chunk may be weighted
             F = jacobian.factors(network, chunk.columns.T)
             e = e - jacobian.jvp(F, unpack(step, network)) / fit.rows.scale[:, None]
-        r = leave_one_out(e, H, LEVERAGE_CAP, power=0.5)
-        parts.append((chunk.columns.T, chunk.predicted.T, r.T, chunk.weight))
-    x, f, r, w = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
+        r, l = leave_one_out(e, H, LEVERAGE_CAP, power=0.5), leave_one_out(e, H, cap)
+        parts.append((chunk.columns.T, chunk.predicted.T, r.T, l.T, chunk.weight))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-class OfRows(NamedTuple):
-    """What the variance of f is at the training rows, were they left out."""
+def reach(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> float:
+    """Return the largest v_i / (s^2(x_i) (1 - h_i)); of even noise it is h/(1 - h).
 
-    reach: float
-    """The largest, over s^2(x)."""
-    ahead: np.ndarray | None
-    """Mean, (m,), in squared units of y; None: that of even noise."""
-
-
-def of_rows(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> OfRows:
-    """Return v_i / (1 - h_i) of all rows, summed up; `noise` is s^2, (m,), of y.
-
-    That of even noise is s^2 h / (1 - h). Where noise is small the prior's share of v
+    `noise` is s^2, (m,), in units of y. Where the noise is small the prior's share of v
     is not, so that rows among others would seem to lie beyond them.
     """
+    most = fit.reach
     if posterior is None or law.uneven is None:
-        return OfRows(fit.reach, None)
-    total, most = np.zeros(len(noise)), fit.reach
+        return most
     for chunk, H in fit.information.rowwise():
         h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
         F = jacobian.factors(fit.rows.network, chunk.columns.T)
-        left_out = chunk.root_weight**2 * posterior.variance(F) / (1.0 - h)
+        v = chunk.root_weight**2 * posterior.variance(F)
         s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
-        most = max(most, float(np.max(left_out / s2)))
-        total += left_out @ chunk.weight
-    return OfRows(most, total / fit.n_samples)
+        most = max(most, float(np.max(v / (s2 * (1.0 - h)))))
+    return most
