@@ -176,7 +176,11 @@ def _loss(residuals: Residuals, eta: np.ndarray) -> float:
 def _units(z: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return location and spread of columns (n, q); spread 1 where constant."""
     location = w @ z / w.sum()
-    spread = np.sqrt(w @ (z - location) ** 2 / w.sum())
+    # In units of the farthest, by powers of 2: squares of tiny numbers are 0
+    away = z - location
+    _, exponent = np.frexp(np.abs(away).max(axis=0))
+    spread = np.sqrt(w @ np.ldexp(away, -exponent) ** 2 / w.sum())
+    spread = np.ldexp(spread, exponent)
     return location, np.where(np.ptp(z, axis=0) > 0.0, spread, 1.0)
 
 

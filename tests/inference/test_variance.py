@@ -237,6 +237,24 @@ def test_zeros_among_residuals_do_no_harm():
         assert np.isfinite(variance.at(rows.x, rows.f)).all() and np.isfinite(z).all()
 
 
+@pytest.mark.parametrize("name", ["log-linear", "kernel in x", "kernel in f"])
+@pytest.mark.parametrize("size", [2.0**-350, 2.0**-150, 2.0**250])
+def test_units_do_not_matter(name, size):
+    rows = residuals(200, log_sd=steep)
+    other = rows._replace(x=rows.x * size, f=rows.f * size)
+    one, two = (named(each, name)[1] for each in (rows, other))
+    assert_allclose(two.eta, one.eta, rtol=1e-10)
+    found = two.fit().eta(other.x, other.f)
+    assert_allclose(found, one.fit().eta(rows.x, rows.f), rtol=1e-10)
+
+
+def test_squares_that_vanish_do_no_harm():
+    rows = residuals(200, log_sd=steep)
+    tiny = rows._replace(x=rows.x * 1e-170, f=rows.f * 1e-170)
+    variance, z = variance_of(tiny, "auto")
+    assert np.isfinite(variance.at(tiny.x, tiny.f)).all() and np.isfinite(z).all()
+
+
 def test_more_columns_than_rows():
     rows = residuals(120, d=200, log_sd=steep)
     assert all(not one.fit().wide for one in named(rows, "log-linear"))
