@@ -247,6 +247,14 @@ def test_its_density_where_residuals_tell_nothing_is_students():
     assert_allclose(law.log_density(u), stats.t.logpdf(u, 5.0))
 
 
+@pytest.mark.parametrize("tiny", [0.0, 1e-15])
+def test_its_density_where_most_residuals_are_equal(tiny):
+    values = np.concatenate([np.arange(300) % 2 * tiny, NORMAL[::200]])
+    law, u = law_of(values, dof=9.0), np.linspace(-4.0, 4.0, 801)
+    density = np.exp(law.log_density(u[None]))[0]
+    assert integrate.trapezoid(density, u) == pytest.approx(1.0, abs=0.02)
+
+
 def test_a_row_of_weight_k_is_k_rows_in_its_density():
     values, w = lognormal(100), np.random.default_rng(1).integers(1, 4, 100) * 1.0
     u = np.linspace(-2.0, 5.0, 9)[None]
