@@ -40,7 +40,9 @@ def combined(
     s2 = mixture.average(weights, noise)
     s2 = np.diag(s2) if s2.ndim else s2
     each = [np.asarray(one.noise_variance) for one in own]
-    if any((at != at[:1]).any() for at in each):  # it varies with x
+    even = [np.diag(variance) if np.ndim(variance) else variance for variance in noise]
+    if any((at != own).any() for at, own in zip(each, even, strict=True)):
+        # It varies with x, which one row does not show
         s2 = mixture.average(weights, each)
     dof = mixture.average(weights, [one.dof for one in own])
     laws = [one.law for one in own]
