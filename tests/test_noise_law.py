@@ -22,6 +22,8 @@ from sklearn_nnci import (
     TransformedTargetRegressorCI,
     exceptions,
 )
+from sklearn_nnci._inference import variance_choice
+from sklearn_nnci._inference.variance import Variances
 from sklearn_nnci._network import jacobian
 
 BOTH = dict(errors="empirical", variance="auto")
@@ -125,6 +127,45 @@ def test_rows_held_out_tell_the_law_where_they_tell_the_noise():
     e = Y[rows] - net.predict(X[rows])
     z = e / np.sqrt(np.mean(e**2))
     assert_allclose(net._inference["errors"]["values"][0], np.sort(z), rtol=1e-6)
+
+
+def test_rows_held_out_are_in_units_of_local_noise():
+    adam = dict(hidden_layer_sizes=(5,), early_stopping=True, random_state=0,
+                validation_fraction=0.3, noise="validation", **BOTH)  # fmt: skip
+    X, Y = data(n=800)
+    net = MLPRegressorCI(**adam).fit(X, Y)
+    assert net.inference_.variance != "constant"
+    rows = net._problem(X, Y[:, None], None).held_out.rows
+    z = Y[rows] - net.predict(X[rows])
+    z = z / np.sqrt(net.get_prediction(X[rows]).noise_variance)
+    z = np.sort(z / np.sqrt(np.mean(z**2)))
+    assert_allclose(net._inference["errors"]["values"][0], z, rtol=1e-6)
+
+
+def test_even_noise_that_might_have_varied_has_the_law_of_all_rows(plain, monkeypatch):
+    monkeypatch.setattr(variance_choice, "LEAST_GAIN", np.inf)
+    monkeypatch.setattr(variance_choice, "MOST_ROWS", 120)
+    even, found = (
+        refit(plain, **{**BOTH, "variance": v}) for v in ("constant", "auto")
+    )
+    assert found.inference_.variance == "constant"
+    assert_allclose(
+        found.predict(T, return_pi=True)[1], even.predict(T, return_pi=True)[1]
+    )
+
+
+def test_kernels_of_many_rows_are_never_there_at_once(plain, monkeypatch):
+    seen = []
+
+    def counted(self, columns, f, at=Variances.__call__):
+        seen.append(columns.shape[1])
+        return at(self, columns, f)
+
+    monkeypatch.setattr(Variances, "__call__", counted)
+    n = 5000
+    refitted = copy.deepcopy(plain).set_params(**BOTH)
+    refitted.fit_inference(*data(n=n))
+    assert seen and max(seen) < n
 
 
 def test_a_row_of_weight_k_is_k_rows(plain):
@@ -298,6 +339,8 @@ def test_committees_average_laws_and_noise():
     noise = np.tensordot(w, [one.get_prediction(T).noise_variance for one in kept], 1)
     assert_allclose(prediction.noise_variance, noise)
     assert_allclose(prediction.se_obs**2, noise + prediction.se_mean**2)
+    alone = [model.get_prediction(T[k : k + 1]).se_obs[0] for k in range(3)]
+    assert_allclose(alone, prediction.se_obs[:3])
     pi = prediction.conf_int(0.8, obs=True)
     below, above = prediction.mean - pi[:, 0], pi[:, 1] - prediction.mean
     assert (above > below).all()

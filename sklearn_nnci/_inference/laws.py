@@ -1,5 +1,6 @@
 """From a factored fit to the law of the noise: quantiles, variance, and their tests."""
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,14 +10,19 @@ from sklearn_nnci._inference.error_law import ErrorLaw, error_law
 from sklearn_nnci._inference.noise import Noise, independent
 from sklearn_nnci._inference.noise_checks import NoiseTest, evenness, normality
 from sklearn_nnci._inference.variance import Variances
-from sklearn_nnci._inference.variance_choice import Residuals, variance_of
+from sklearn_nnci._inference.variance_choice import (
+    MOST_ROWS,
+    Residuals,
+    variance_of,
+)
 from sklearn_nnci._linearized.left_out import Knots
 from sklearn_nnci._linearized.route import KINKED_CAP, SMOOTH_CAP, LinearizedFit
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP, leave_one_out
-from sklearn_nnci._linearized.training_rows import Rows
+from sklearn_nnci._linearized.training_rows import Chunk, Rows
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.losses import Loss
-from sklearn_nnci._network.perceptron import unpack
+from sklearn_nnci._network.perceptron import Network, unpack
+from sklearn_nnci._numerics.chunks import row_slices
 from sklearn_nnci._training.problem import HeldOut
 from sklearn_nnci.exceptions import InferenceUnavailable
 
@@ -103,9 +109,11 @@ def varying(fit: LinearizedFit, step: np.ndarray | None, wanted: Any) -> Varying
     each = [Residuals.of(x, f[:, k], r[:, k], w) for k in range(f.shape[1])]
     variances, even = zip(*(variance_of(one, wanted) for one in each), strict=True)
     knots = Knots(np.array(even), np.array([one.w for one in each]))
-    found = Variances(variances)
-    left_out = w @ (l**2 / found(x.T, f.T).T) / w.sum()
-    return Varying(found, knots, left_out)
+    found, left_out = Variances(variances), np.zeros(f.shape[1])
+    for part in row_slices(len(f), 8 * MOST_ROWS):  # kernels have as many columns
+        s2 = found(x[part].T, f[part].T).T
+        left_out += w[part] @ (l[part] ** 2 / s2)
+    return Varying(found, knots, left_out / w.sum())
 
 
 def law_of(
@@ -119,9 +127,11 @@ def law_of(
     """
     seen, errors, s2 = fit.leverages.left_out, None, np.diag(noise.Sigma)
     if asked.empirical:
-        residuals = seen.residuals if varies is None else varies.residuals
+        # Where noise is even all rows tell, of which `varies` may have some only
+        even = varies is None or varies.variances.constant
+        residuals = seen.residuals if even else varies.residuals
         if noise.kind == "validation" and held_out is not None:
-            residuals = Knots.of(held_out.residuals, held_out.weight)
+            residuals = _of_held_out_rows(held_out, varies)
         errors = error_law(residuals, noise.dof)
     variances = None if varies is None else varies.variances
     # A noise that is not of the rows that trained is the dispersion of counts
@@ -131,6 +141,15 @@ def law_of(
         variances = counts.variances(s2)
     tests = normality(seen.residuals), evenness(seen.trend)
     return Law(errors, variances, *tests, counts)
+
+
+def _of_held_out_rows(held_out: HeldOut, varies: Varying | None) -> Knots:
+    """Return the residuals of rows that did not train, as if noise were even."""
+    e = held_out.residuals
+    if varies is not None:
+        s2 = varies.variances(held_out.columns, held_out.predicted)
+        e = e / np.sqrt(s2)
+    return Knots.of(e, held_out.weight)
 
 
 def _rows(fit: LinearizedFit, step: np.ndarray | None) -> tuple[np.ndarray, ...]:
@@ -153,13 +172,19 @@ def reach(fit: LinearizedFit, posterior: Any, law: Law, noise: np.ndarray) -> fl
     `noise` is s^2, (m,), in units of y. Where the noise is small the prior's share of v
     is not, so that rows among others would seem to lie beyond them.
     """
-    most = fit.reach
     if posterior is None or law.uneven is None:
-        return most
-    for chunk, H in fit.information.rowwise():
-        h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
-        F = jacobian.factors(fit.rows.network, chunk.columns.T)
-        v = chunk.root_weight**2 * posterior.variance(F)
-        s2 = noise[:, None] * law.uneven(chunk.columns, chunk.predicted)
-        most = max(most, float(np.max(v / (s2 * (1.0 - h)))))
-    return most
+        return fit.reach
+    known = posterior, fit.rows.network, law.uneven, noise
+    farthest = fit.information.largest(functools.partial(_left_out_leverage, *known))
+    return float(np.fmax(fit.reach, farthest))
+
+
+def _left_out_leverage(
+    posterior: Any, network: Network, uneven: Variances, noise: np.ndarray,
+    chunk: Chunk, H: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return v_i / (s^2(x_i) (1 - h_i)), (m, k)."""
+    h = np.minimum(np.einsum("nkk->kn", H), LEVERAGE_CAP)
+    F = jacobian.factors(network, chunk.columns.T)
+    v = chunk.root_weight**2 * posterior.variance(F)
+    return v / (noise[:, None] * uneven(chunk.columns, chunk.predicted) * (1.0 - h))

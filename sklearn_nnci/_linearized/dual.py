@@ -11,7 +11,7 @@ Queries are in `dual_posterior`. Neither J nor anything of size p x p is built. 
 must not be negligible beside K (`Dual.cancels`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -230,6 +230,11 @@ class DualInformation(NamedTuple):
         # w_i H_ii = I - P_ii: the rows of J here hold sqrt(w_i)
         H = (np.eye(m) - P) / chunk.weight[:, None, None]
         yield chunk.plain(), H
+
+    def largest(self, of: Callable[[Chunk, np.ndarray], np.ndarray]) -> float:
+        """Return the largest number that `of` gives of any (chunk, H), or 0."""
+        (chunk, H), *_ = self.rowwise()
+        return float(of(chunk, H).max(initial=0.0))
 
     def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^-1 g, (p,).

@@ -10,7 +10,7 @@ whitened vector u = F j has u'u = j'A^+ j. `dual` offers the same verbs from an
 N x N factor, without J.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from sklearn_nnci._linearized.primal_posterior import PrimalPosterior
 from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
 from sklearn_nnci._linearized.residual_sums import ResidualSums
 from sklearn_nnci._linearized.sandwich import Filling
-from sklearn_nnci._linearized.totals import FirstPass, Totals, Triangle
+from sklearn_nnci._linearized.totals import FirstPass, Largest, Totals, Triangle
 from sklearn_nnci._linearized.training_rows import Chunk, Penalty, Rows
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.perceptron import Network, null_directions, unpack
@@ -216,6 +216,10 @@ class PrimalInformation(NamedTuple):
         """Yield (chunk, H), H_ii = J_i A^+ J_i' of one copy of each row, (k, m, m)."""
         yield from _with_leverage(self.sums.rows.gather(), self.root)
 
+    def largest(self, of: Callable[[Chunk, np.ndarray], np.ndarray]) -> float:
+        """Return the largest number that `of` gives of any (chunk, H), or 0."""
+        return self.sums.rows.reduce(_largest_pass, self.root, of).value
+
     def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
         J, theta = self.sums.J, self.sums.network.parameters
@@ -281,6 +285,16 @@ def _second_pass(
         if towards is not None:
             b = jacobian.jvp(chunk.factors, towards)
         total = total.merge(ResidualSums.of(chunk, H, units, b, cap, rows.loss))
+    return total
+
+
+def _largest_pass(
+    rows: Rows, root: np.ndarray, of: Callable[[Chunk, np.ndarray], np.ndarray]
+) -> Largest:
+    """Return the `Largest` of rows; see `PrimalInformation.largest`."""
+    total = Largest(0.0)
+    for chunk, H in _with_leverage(rows, root):
+        total = total.merge(Largest(of(chunk, H).max(initial=0.0)))
     return total
 
 

@@ -130,6 +130,9 @@ class Information(Protocol):
     def edf(self) -> float:
         """Return tr A^+ J'WJ."""
 
+    def largest(self, of: Callable[[Chunk, np.ndarray], np.ndarray]) -> float:
+        """Return the largest number that `of` gives of any (chunk, H), or 0."""
+
     def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^+ g, (p,)."""
 

@@ -125,6 +125,17 @@ class FirstPass(NamedTuple):
         )
 
 
+class Largest(NamedTuple):
+    """The largest of a number that each row has."""
+
+    value: float
+    """0 where there are no rows."""
+
+    def merge(self, other: "Largest") -> "Largest":
+        """Return that of both."""
+        return Largest(float(np.fmax(self.value, other.value)))
+
+
 def sum_of_squares(r: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Return sum w r r' of `r` (m, k), (m, m)."""
     return (r * w) @ r.T

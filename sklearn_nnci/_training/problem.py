@@ -24,6 +24,10 @@ class HeldOut(NamedTuple):
     """(n,)."""
     rows: np.ndarray
     """Their indices among the rows given."""
+    columns: np.ndarray
+    """Those of X, (d, n)."""
+    predicted: np.ndarray
+    """f, (m, n)."""
 
 
 class Problem(NamedTuple):
@@ -66,7 +70,8 @@ def problem(
         )
     if index is not None:
         chunk = taken(index).chunk()
-        held_out = HeldOut(chunk.residuals, chunk.weight, index)
+        found = chunk.residuals, chunk.weight, index
+        held_out = HeldOut(*found, chunk.columns, chunk.predicted)
     n_trained = X.shape[0] if train is None else len(train)
     return Problem(rows, held_out, penalty_on(network, seen, n_trained))
 
