@@ -128,8 +128,9 @@ def law_of(
     seen, errors, s2 = fit.leverages.left_out, None, np.diag(noise.Sigma)
     if asked.empirical:
         # Where noise is even all rows tell, of which `varies` may have some only
-        even = varies is None or varies.variances.constant
-        residuals = seen.residuals if even else varies.residuals
+        residuals = seen.residuals
+        if varies is not None and not varies.variances.constant:
+            residuals = varies.residuals
         if noise.kind == "validation" and held_out is not None:
             residuals = _of_held_out_rows(held_out, varies)
         errors = error_law(residuals, noise.dof)
