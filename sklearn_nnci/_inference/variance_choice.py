@@ -14,7 +14,8 @@ which asks for the mean of r^2 alone, over
 Each is cross-validated, over its penalties or bandwidths too: of log-linear ones eta_i
 is that of the folds without row i, five of them along f, of kernels that without the
 row alone. The best is taken if it gains more than three nats over the constant, and
-more than the standard error of its gain; eta keeps to its training range. Of what is taken,
+more than the standard error of its gain; eta keeps to its training range. Of what is
+taken,
 
     s^2(x) = s^2 c exp eta(x),       c = sum w r^2 exp -eta / sum w,
 
