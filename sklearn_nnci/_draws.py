@@ -8,13 +8,13 @@ distribution function of chi^2_dof,
 
 z and z' standard normal and u uniform, one u for all rows and outputs of a draw: they
 share their noise variance. Each f* is then Student about f with the scale se_mean, and
-T is Student: the laws of the two intervals. Where the noise has a law of its own, y*
-is where its interval ends whose Student quantile is T,
+T is Student: the laws of the two intervals. Where the noise has a law of its own, with
+quantiles Q in units of se_obs, and F Student's distribution function,
 
-    y* = f - reach of the lower end,  T < 0;        f + reach of the upper end,  T > 0,
+    y* = f + se_obs Q(F(T)):
 
-at the level P(|t| < |T|): each y* follows its intervals of all levels, and rows go on
-to share what their means share. Counts are drawn about the drawn means.
+each y* follows that law, and rows go on to share what their means share. Counts are
+drawn about the drawn means.
 """
 
 from typing import Any
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sklearn_nnci._inference.error_law import ErrorLaw, reach
+from sklearn_nnci._inference.error_law import ErrorLaw
 
-# Ends of intervals are interpolated between so many; levels stop short of 1 by CLOSEST.
+# Quantiles are interpolated between so many on either side, and stop short of 0 and 1.
 ENDS, CLOSEST = 500, 1e-12
 
 
@@ -53,7 +53,7 @@ def counts(rng: Any, means: np.ndarray, size: Any) -> np.ndarray:
 
 
 def errors(
-    T: np.ndarray, law: ErrorLaw | None, dof: np.ndarray, se_mean: Any, se_obs: Any
+    T: np.ndarray, law: ErrorLaw | None, dof: np.ndarray, se_obs: Any
 ) -> np.ndarray:
     """Return y* - f, the one place that knows the law of the noise.
 
@@ -61,14 +61,10 @@ def errors(
     """
     if law is None:
         return se_obs * T
-    t = np.linspace(0.0, np.abs(T).max(initial=0.0), ENDS)
-    tails = 2.0 * stats.t.sf(t, np.reshape(dof, (-1, 1)))
-    levels = np.clip(1.0 - tails, CLOSEST, 1.0 - CLOSEST)
+    most = np.abs(T).max(initial=1.0)
+    t = np.linspace(-most, most, 2 * ENDS + 1)
+    tails = stats.t.cdf(t, np.reshape(dof, (-1, 1)))
+    p = np.clip(tails, CLOSEST, 1.0 - CLOSEST)
     each = T.reshape(*T.shape[:2], -1)
-    ends = np.empty_like(each)
-    for k, level in enumerate(levels):
-        lower, upper = (end[k] for end in law.quantile(level))
-        below, above = (np.interp(np.abs(each[..., k]), t, np.abs(end))
-                        for end in (lower, upper))  # fmt: skip
-        ends[..., k] = np.where(each[..., k] < 0.0, below, above)
-    return np.sign(T) * reach(ends.reshape(T.shape), np.abs(T), se_mean, se_obs)
+    q = [np.interp(each[..., k], t, law.at(p[k])[k]) for k in range(len(p))]
+    return se_obs * np.stack(q, axis=-1).reshape(T.shape)

@@ -56,7 +56,8 @@ class PredictionRows:
         """Draw means, jointly over the rows, or new observations of them.
 
         Each follows the law of its interval: quantiles over many draws are the bounds
-        of `conf_int`.
+        of `conf_int`, but for those of low levels of a skewed law, which contain the
+        confidence interval.
 
         Parameters
         ----------
@@ -96,7 +97,7 @@ class PredictionRows:
         beside = np.sqrt(np.maximum(self.se_obs**2 - self.se_mean**2, 0.0))
         unit = np.where(self.se_obs > 0.0, self.se_obs, 1.0)  # 0: without any noise
         T = (drawn + beside * rng.standard_normal(drawn.shape)) / chi / unit
-        return self.mean + draws.errors(T, self.law, dof, self.se_mean, self.se_obs)
+        return self.mean + draws.errors(T, self.law, dof, self.se_obs)
 
     def _check_drawable(self, obs: bool) -> None:
         """Refuse what has no law to draw from."""

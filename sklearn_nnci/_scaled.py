@@ -31,6 +31,7 @@ def make_scaled(network: Any) -> TransformedTargetRegressorCI:
 
     Notes
     -----
+    Counts, ``loss="poisson"``, are not scaled: take a scaler before X alone.
     Parameters of the network are ``regressor__mlpregressorci__alpha`` and so on.
     Columns that are no numbers are encoded before, ``make_pipeline(encoder,
     make_scaled(network))``. Sparse X cannot be centred: add

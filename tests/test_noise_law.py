@@ -104,6 +104,18 @@ def test_tails_have_their_share():
     assert normal[0] < 0.02
 
 
+def test_draws_of_skewed_noise_are_skewed():
+    """Exponential noise about its mean: 63 % of it below, none of it piled up there."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2.0, 2.0, (400, 1))
+    y = np.sin(2.0 * X[:, 0]) + 0.5 * (rng.exponential(size=400) - 1.0)
+    net = MLPRegressorCI(**SMALL | dict(hidden_layer_sizes=(6,)), errors="empirical")
+    found = net.fit(X, y).get_prediction(X[:100])
+    drawn = found.sample(1000, 1, obs=True) - found.mean
+    assert np.mean(drawn < 0.0) == pytest.approx(0.63, abs=0.04)
+    assert np.mean((drawn >= 0.0) & (drawn < 0.02)) < 0.03
+
+
 def test_prediction_intervals_contain_confidence_intervals(both):
     levels = [0.05, 0.5, 0.9, 0.999]
     prediction = both.get_prediction(T)

@@ -17,6 +17,7 @@ from sklearn_nnci import (
     MLPEnsembleRegressorCI,
     MLPRegressorCI,
     TransformedTargetRegressorCI,
+    make_scaled,
 )
 from sklearn_nnci._linearized import partitions
 
@@ -353,3 +354,18 @@ def test_rows_among_counts_do_not_extrapolate_for_being_rare(fitted):
     inside = np.random.default_rng(3).uniform(0.1, 0.9, (300, 1))
     inside = X.min(axis=0) + inside * np.ptp(X, axis=0)
     assert net.get_prediction(inside).extrapolates.mean() < 0.02
+
+
+def test_nobody_is_told_to_scale_counts():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = rng.poisson(100.0 * np.exp(0.5 * X[:, 0] + 1.0)).astype(float)
+    net = clone(NET).set_params(max_iter=5, max_fun=20, polish=False).fit(X, y)
+    advice = " ".join(check.advice for check in net.diagnostics())
+    assert "NotAtMinimumWarning" in " ".join(net.inference_.warnings)
+    assert "scaled" not in advice and "TransformedTarget" not in advice
+    far = net.fit(X + 50.0, y)
+    advice = " ".join(check.advice for check in far.diagnostics())
+    assert "X is not scaled" in advice and "TransformedTarget" not in advice
+    with pytest.warns(match="without a transformer of y"):
+        make_scaled(clone(NET)).fit(X, y)

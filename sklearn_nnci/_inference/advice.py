@@ -10,7 +10,6 @@ import numpy as np
 from sklearn_nnci._inference.formulas import FORMULAS, Formula
 from sklearn_nnci._inference.infer import Inference
 from sklearn_nnci._inference.report import Report
-from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._network.losses import Loss
 
 # Coverage of textbook formulas is flat in the relative offset up to 0.3 to 0.5 and
@@ -125,28 +124,33 @@ def wide(fitted: Fitted) -> str:
             "Prediction intervals are as wide as knowing nothing, wider than those of "
             "the mean of y. Try more rows, or other features."
         )
-    what = _scaling(fitted.inference.totals) or "Try a larger alpha, or more rows."
+    what = _scaling(fitted) or "Try a larger alpha, or more rows."
     return (
         "Prediction intervals are as wide as knowing nothing, wider than those of the "
         f"mean of y: the network explains no more than that. {what}"
     )
 
 
-def _scaling(totals: Totals) -> str:
-    """Return advice for an X or y far from the scales that training expects, or ""."""
+def _scaling(fitted: Fitted) -> str:
+    """Return advice for an X or y far from the scales that training expects, or "".
+
+    Counts have no scale.
+    """
+    totals, counts = fitted.inference.totals, fitted.loss.counts
     location, spread = np.abs(totals.mean), totals.spread
     largest = np.abs([totals.edges.low[0], totals.edges.high[0]]).max(axis=0)
     apart = {
         "X": not SMALLEST < largest.max(initial=1.0) < LARGEST,
-        "y": location.max() > LARGEST or spread.min() < SMALLEST
-        or spread.max() > 1.0 / SMALLEST,
+        "y": not counts and (location.max() > LARGEST or spread.min() < SMALLEST
+                             or spread.max() > 1.0 / SMALLEST),
     }  # fmt: skip
     names = [name for name, is_apart in apart.items() if is_apart]
     if not names:
         return ""
+    also = "" if counts else " and, for y, in TransformedTargetRegressorCI"
     return (
         f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled. Try "
-        "StandardScaler in a pipeline and, for y, in TransformedTargetRegressorCI."
+        f"StandardScaler in a pipeline{also}."
     )
 
 
@@ -184,7 +188,7 @@ def _train_longer(fitted: Fitted) -> str:
         )
     if fitted.tuned:
         return "Try a larger max_iter, or n_restarts."
-    unscaled = _scaling(fitted.inference.totals)
+    unscaled = _scaling(fitted)
     if unscaled:
         return unscaled
     if fitted.polished == "kink of relu":

@@ -70,32 +70,39 @@ class ErrorLaw(NamedTuple):
     def quantile(self, levels: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of intervals of `levels`, each (m, *np.shape(levels)).
 
-        In units of the standard deviation of the noise, and monotone in the level.
+        In units of the standard deviation of the noise, monotone in the level, and on
+        either side of 0, where the middle of a skewed law may not be.
         """
         levels = np.asarray(levels, dtype=float)
-        each = [self._of_output(k, levels.ravel()) for k in range(len(self.dof))]
-        lower, upper = np.moveaxis(np.array(each), 1, 0)
-        shape = len(each), *levels.shape
-        return lower.reshape(shape), upper.reshape(shape)
+        tails = (1.0 - levels) / 2.0
+        return np.minimum(self.at(tails), 0.0), np.maximum(self.at(1.0 - tails), 0.0)
 
-    def _of_output(self, k: int, levels: np.ndarray) -> np.ndarray:
-        """Return the ends of output `k`, (2, l)."""
+    def at(self, p: Any) -> np.ndarray:
+        """Return the quantiles Q(p), (m, *np.shape(p)), of `p` in (0, 1)."""
+        p = np.asarray(p, dtype=float)
+        each = [self._of_output(k, p.ravel()) for k in range(len(self.dof))]
+        return np.reshape(each, (len(each), *p.shape))
+
+    def _of_output(self, k: int, p: np.ndarray) -> np.ndarray:
+        """Return the quantiles of output `k`, (l,)."""
         kept = self.weight[k] > 0.0
         z, w = self.values[k, kept], self.weight[k, kept]
-        t = stats.t.isf((1.0 - levels) / 2.0, self.dof[k])
-        last = 1.0 - 2.0 / max(w.sum(), 1.0)  # one row beyond each end
-        if last <= 0.0:
-            return np.array([-t, t])
-        told = np.minimum(levels, last)
+        # By the nearer tail, which has the digits
+        t = np.where(p < 0.5, 1.0, -1.0) * stats.t.ppf(
+            np.minimum(p, 1 - p), self.dof[k]
+        )
+        n = w.sum()
+        if n <= 2.0:
+            return t
+        told = np.clip(p, 1.0 / n, 1.0 - 1.0 / n)  # one row beyond
         if self.skewed[k]:
-            ends = harrell_davis(z, w, np.concatenate([1.0 - told, 1.0 + told]) / 2.0)
-            lower, upper = np.reshape(ends, (2, -1))
+            q = harrell_davis(z, w, told)
         else:
             order = np.argsort(np.abs(z), kind="stable")
-            upper = harrell_davis(np.abs(z)[order], w[order], told)
-            lower = -upper
-        beyond = np.where(levels > last, t, 0.0)
-        return np.array([np.minimum(lower, -beyond), np.maximum(upper, beyond)])
+            size = harrell_davis(np.abs(z)[order], w[order], np.abs(2.0 * told - 1.0))
+            q = np.sign(told - 0.5) * size
+        beyond = np.where(p < told, np.minimum(q, t), np.maximum(q, t))
+        return np.where(p == told, q, beyond)
 
     def log_density(self, u: np.ndarray) -> np.ndarray:
         """Return log density at `u` (m, n), in units of the standard deviation.

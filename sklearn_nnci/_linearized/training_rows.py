@@ -200,8 +200,8 @@ def present(
     """Return the `Rows` that trained, less those of weight 0; `train` None: all."""
     if LOSSES[loss].counts and len(y) and y.min() < 0.0:
         raise InferenceUnavailable(
-            f"y counts events under loss={loss!r}, but its least is {y.min():g}. "
-            "Try loss='squared_error'."
+            f"y counts events under loss={loss!r}, but its least is {y.min():g}. Try "
+            "counts as they are, without a transformer of y, or loss='squared_error'."
         )
     absent = w <= 0.0
     if absent.any():

@@ -86,17 +86,31 @@ class ByIntervals(NamedTuple):
         )
 
 
-class Empirical(ByIntervals):
-    """The law that residuals tell, in units of se_obs."""
+class Empirical(NamedTuple):
+    """The law that residuals tell, of quantiles Q(p) in units of se_obs."""
+
+    prediction: Any
+
+    def crps(self, y: np.ndarray) -> np.ndarray:
+        """Return 2 int (1{y <= q_p} - p) (q_p - y) dp at each entry, by quadrature."""
+        nodes, weights = np.polynomial.legendre.leggauss(2 * LEVELS)
+        p = (1.0 + nodes) / 2.0
+        u, scale = self._standardised(y)
+        above = self.prediction.law.at(p) - u[:, :, None]  # (n, m, k)
+        return scale * (((above >= 0.0) - p) * above @ weights)
 
     def log_score(self, y: np.ndarray) -> np.ndarray:
         """Return -log f(y) at each entry."""
-        scale = like(y, self.prediction.se_obs, "se_obs")
-        u = (y - like(y, self.prediction.mean, "mean")) / scale
+        u, scale = self._standardised(y)
         return np.log(scale) - self.prediction.law.log_density(u.T).T
 
+    def _standardised(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (y - f) / se_obs and se_obs, each (n, m)."""
+        scale = like(y, self.prediction.se_obs, "se_obs")
+        return (y - like(y, self.prediction.mean, "mean")) / scale, scale
 
-def law_of(prediction: Any, y: np.ndarray) -> Student | ByIntervals:
+
+def law_of(prediction: Any, y: np.ndarray) -> Student | ByIntervals | Empirical:
     """Return the law that a `Prediction` has of the observations `y` (n, m).
 
     The one whose quantiles are the ends of its prediction intervals: of a committee

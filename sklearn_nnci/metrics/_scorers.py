@@ -48,7 +48,8 @@ def neg_interval_scorer(
     Raises
     ------
     ValueError
-        If there are no prediction intervals: `covariance=None`, or a Poisson loss.
+        If there are no prediction intervals: `covariance=None`, or a Poisson loss of
+        targets that are no counts.
 
     See Also
     --------

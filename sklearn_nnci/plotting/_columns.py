@@ -50,7 +50,8 @@ def take(X: Any, rows: np.ndarray) -> Any:
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     if is_frame(X):
-        return narwhals_for(labels(X)["frames"]).from_native(X)[rows].to_native()
+        kept = narwhals_for(labels(X)["frames"]).from_native(X, allow_series=True)
+        return kept[rows].to_native()
     return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
 
 
