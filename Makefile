@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima counts benchmarks jacobian limits memory scaling cluster workers clean
+.PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
+.PHONY: clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +60,11 @@ tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folde
 
 minima: .venv/installed  ## starts near the best, committees, warnings of misfit (half an hour)
 	$(BIN)/python benchmarks/coverage/minima.py --jobs 2
+
+noise: .venv/installed  ## uneven, skewed, heavy-tailed noise (an hour; DATA=folder of UCI sets)
+	$(BIN)/pip install --quiet mapie
+	$(BIN)/python benchmarks/coverage/noise.py --jobs 2
+	$(BIN)/python benchmarks/coverage/noise_sets.py $(if $(DATA),--data $(DATA))
 
 counts: .venv/installed  ## prediction intervals of counts (a quarter of an hour)
 	$(BIN)/python benchmarks/coverage/counts.py --jobs 2 --repeats 100

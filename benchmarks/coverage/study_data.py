@@ -26,6 +26,21 @@ def teacher(rng, n, *, weak=None, heteroscedastic=False):
     return X, np.tanh(X @ INNER + OFFSETS) @ outer, sd
 
 
+def drifting_teacher(rng, n):
+    """Return the teacher, its noise nine times as large at the right end."""
+    X, mean, _ = teacher(rng, n)
+    return X, mean, 0.1 * 9.0 ** (X[:, 0] / 4.0)
+
+
+def scaled_teacher(rng, n):
+    """Return the teacher, its noise as f^0.8, from its least value to nine times it."""
+    grid = np.stack(np.meshgrid(*[np.linspace(-2.0, 2.0, 101)] * 2), axis=-1)
+    values = np.tanh(grid @ INNER + OFFSETS) @ OUTER
+    X, mean, _ = teacher(rng, n)
+    share = np.clip((mean - values.min()) / np.ptp(values), 0.0, 1.0)
+    return X, mean, 0.02 * (1.0 + (9.0**1.25 - 1.0) * share) ** 0.8
+
+
 def strong_teacher(rng, n):
     """Return a teacher each of whose units is well above its noise, also uneven."""
     X = rng.uniform(-1.0, 1.0, (n, 2))
@@ -46,6 +61,18 @@ def two_outputs(rng, n):
     u = 2.0 * X - 1.0
     second = np.sin(np.pi * u[:, 0]) * u[:, 1] + u[:, 0] / 2.0
     return X, np.column_stack([first, second]), np.array([sd, 0.1])
+
+
+def uneven_friedman(rng, n):
+    """Return Friedman #1, its noise nine times as large at x4 = 1 as at x4 = 0."""
+    X, mean, _ = friedman(rng, n, d=5)
+    return X, mean, 9.0 ** X[:, 3] / 3.0
+
+
+def uneven_sine(rng, n):
+    """Return a sine, its noise nine times as large at the right end."""
+    X = rng.uniform(-2.0, 2.0, (n, 1))
+    return X, np.sin(2.0 * X[:, 0]), 0.05 * 9.0 ** (X[:, 0] / 4.0 + 0.5)
 
 
 def fast_sine(rng, n):
@@ -75,11 +102,15 @@ DATA = {
     "sinc": (sinc, {}),
     "teacher": (teacher, {}),
     "teacher, uneven noise": (teacher, dict(heteroscedastic=True)),
+    "teacher, noise along x1": (drifting_teacher, {}),
+    "teacher, noise by f": (scaled_teacher, {}),
     "strong teacher, uneven noise": (strong_teacher, {}),
     "teacher, weak unit": (teacher, dict(weak=0.1)),
     "teacher, weaker unit": (teacher, dict(weak=0.03)),
     "Friedman #1, d=5": (friedman, dict(d=5)),
     "Friedman #1, d=10": (friedman, dict(d=10)),
+    "Friedman #1, d=5, noise along x4": (uneven_friedman, {}),
+    "sine, noise along x": (uneven_sine, {}),
     "sin(pi x1) x2 + x1/2": (product, {}),
     "two outputs": (two_outputs, {}),
     "sin(6 pi x)": (fast_sine, {}),
@@ -101,13 +132,18 @@ class Sample(NamedTuple):
     state: int
 
 
-def draw(data, n, seed):
+def normal(rng, shape):
+    """Return noise of variance 1."""
+    return rng.standard_normal(shape)
+
+
+def draw(data, n, seed, noise=normal):
     """Return the `Sample`; T comes from a stream of its own."""
     function, options = DATA[data]
     T, truth, test_sd = function(np.random.default_rng(SEED), N_TEST, **options)
     rng = np.random.default_rng(seed)
     X, mean, sd = function(rng, n, **options)
-    y = mean + sd * rng.standard_normal(mean.shape)
+    y = mean + sd * noise(rng, mean.shape)
     scaler, center, scale = StandardScaler().fit(X), y.mean(axis=0), y.std(axis=0)
     return Sample(
         scaler.transform(X), (y - center) / scale, scaler.transform(T),
