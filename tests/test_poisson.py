@@ -356,6 +356,7 @@ def test_rows_among_counts_do_not_extrapolate_for_being_rare(fitted):
     assert net.get_prediction(inside).extrapolates.mean() < 0.02
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 def test_nobody_is_told_to_scale_counts():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 3))
