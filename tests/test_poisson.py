@@ -356,7 +356,9 @@ def test_rows_among_counts_do_not_extrapolate_for_being_rare(fitted):
     assert net.get_prediction(inside).extrapolates.mean() < 0.02
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings(  # scikit-learn's, of a loss of no counts
+    "ignore:overflow", "ignore:divide by zero", "ignore:invalid value"
+)
 def test_nobody_is_told_to_scale_counts():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 3))
