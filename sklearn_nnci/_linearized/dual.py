@@ -19,7 +19,11 @@ from scipy import linalg
 from scipy.linalg import lapack
 from sklearn.utils import gen_batches
 
-from sklearn_nnci._linearized.dual_posterior import DualPosterior, Kriging
+from sklearn_nnci._linearized.dual_posterior import (
+    DualPosterior,
+    Kriging,
+    gradient_query,
+)
 from sklearn_nnci._linearized.left_out import Units
 from sklearn_nnci._linearized.protocols import Information, Posterior, TrainingRows
 from sklearn_nnci._linearized.residual_sums import ResidualSums
@@ -219,6 +223,16 @@ class DualInformation(NamedTuple):
         free, trend = norms
         return float(len(self.inverse) - free + trend)
 
+    @property
+    def _kriging(self) -> Kriging:
+        limits = self.span.basis_or_none, self.span.tolerance
+        return Kriging(self.inverse, self.Q, self.T, *limits)
+
+    def smoother(self, G: np.ndarray) -> np.ndarray:
+        """Return W^1/2 J A^-1 G, (N, k), outputs before rows."""
+        query = gradient_query(self.sums.factors, self.penalty, G)
+        return self._kriging.smoother(*self._kriging.whiten(*query))
+
     def rowwise(self) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Yield (chunk, H), H_ii = J_i A^-1 J_i' of one copy of each row, (n, m, m)."""
         chunk, m = self.sums.chunk, self.sums.network.n_outputs
@@ -268,7 +282,5 @@ class DualInformation(NamedTuple):
             meat = meat.at(chunk, H)
         if not np.isfinite(meat.noise_root).all():
             return None
-        limits = self.span.basis_or_none, self.span.tolerance
-        kriging = Kriging(self.inverse, self.Q, self.T, *limits)
         X = self.sums.rows.arrays()[0].copy()  # outlives what the caller does to it
-        return DualPosterior(X, self.sums.factors, kriging, self.penalty, meat)
+        return DualPosterior(X, self.sums.factors, self._kriging, self.penalty, meat)

@@ -13,6 +13,7 @@ computed as a sum of squares,
     j'A^-1 j = a'a + |j_a - J_a'a|^2 / lambda.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,30 +82,45 @@ class DualPosterior(NamedTuple):
 
         Infinite where it is lost: outside the span of the rows, or to overflow.
         """
-        k, jb = self._query(F)
+        blocks = jacobian.tangent_kernel_diagonal(F, self.penalty.n_free)
+        squares = np.einsum("nkk->kn", blocks).ravel()
+        v = self._variance(*self._query(F), squares, lambda: _columns(F))
+        return v.reshape(F.shape[1:])
+
+    @triangular.overflowing()
+    def gradient_variance(self, G: np.ndarray) -> np.ndarray:
+        """Return g'C g of the columns g of `G`, as `variance`."""
+        squares = _squares(G[: len(G) - self.penalty.n_free])
+        query = gradient_query(self.factors, self.penalty, G)
+        return self._variance(*query, squares, lambda: G)
+
+    def _variance(
+        self, k: np.ndarray, jb: np.ndarray, squares: np.ndarray,
+        columns: Callable[[], np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
+        """Return the variance of queries, `squares` being |j_a|^2, `columns` all j."""
         z, r = self.kriging.whiten(k, jb)
-        v = self._quadratic_form(F, z, r)
+        v = self._quadratic_form(squares / self.penalty.strength, z, r, columns)
         if self.meat.is_scalar:
             v *= self.meat.prior_scale
         else:  # sum_i |M_i'a_i|^2 + prior (v - a'a)
             a = self.kriging.smoother(z, r)
             v = _squares(self._mix(a)) + self.meat.prior_scale * (v - _squares(a))
         v[self._lost(jb) | ~np.isfinite(v)] = np.inf
-        return v.reshape(F.shape[1:])
+        return v
 
     def _quadratic_form(
-        self, F: jacobian.Factors, z: np.ndarray, r: np.ndarray
-    ) -> np.ndarray:
-        """Return j'A^-1 j of queries, outputs before rows, (m n,)."""
-        # |j_a|^2 / lambda - z'z + r'r
-        blocks = jacobian.tangent_kernel_diagonal(F, self.penalty.n_free)
-        penalised = np.einsum("nkk->kn", blocks).ravel() / self.penalty.strength
+        self, penalised: np.ndarray, z: np.ndarray, r: np.ndarray,
+        columns: Callable[[], np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
+        """Return j'A^-1 j of queries, `penalised` being |j_a|^2 / lambda."""
         v = penalised - _squares(z) + _squares(r)
         # where that cancels, a'a + |j_a - J_a'a|^2 / lambda
         lossy = np.flatnonzero(_lossy(v, penalised))
         if lossy.size:
             a = self.kriging.smoother(z[:, lossy], r[:, lossy])
-            v[lossy] = _squares(a) + _squares(self._left_to_penalty(F, lossy, a))
+            left = self._left_to_penalty(columns()[:, lossy], a)
+            v[lossy] = _squares(a) + _squares(left)
         return v
 
     @triangular.overflowing()
@@ -113,29 +129,39 @@ class DualPosterior(NamedTuple):
 
         Of these the variance is infinite, the covariance with the others nan.
         """
-        k, jb = self._query(F)
+        products = jacobian.tangent_kernel(F, F, self.penalty.n_free)
+        return self._covariance(*self._query(F), products, lambda: _columns(F))
+
+    @triangular.overflowing()
+    def gradient_covariance(self, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return G'C G, as `covariance`."""
+        Ga = G[: len(G) - self.penalty.n_free]
+        query = gradient_query(self.factors, self.penalty, G)
+        return self._covariance(*query, Ga.T @ Ga, lambda: G)
+
+    def _covariance(
+        self, k: np.ndarray, jb: np.ndarray, products: np.ndarray,
+        columns: Callable[[], np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Return the covariance of queries, `products` being j_a'j_a."""
         z, r = self.kriging.whiten(k, jb)
         # J_q A^-1 J_q' = K_q / lambda - z'z + r'r, or a'a + the product of what is left
-        penalised = jacobian.tangent_kernel(F, F, len(jb)) / self.penalty.strength
+        penalised = products / self.penalty.strength
         V = penalised - z.T @ z + r.T @ r
         if _lossy(np.diag(V), np.diag(penalised)).any():
             a = self.kriging.smoother(z, r)
-            left = self._left_to_penalty(F, slice(None), a)
+            left = self._left_to_penalty(columns(), a)
             V = a.T @ a + left.T @ left
         return unbounded(self._combine(z, r, V), self._lost(jb))
 
-    def _left_to_penalty(
-        self, F: jacobian.Factors, columns: np.ndarray | slice, a: np.ndarray
-    ) -> np.ndarray:
+    def _left_to_penalty(self, columns: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Return (j_a - J_a'a) / sqrt(lambda), so that v = a'a + its squared norm.
 
         Nothing cancels here, but it costs n p a column where the rest costs n^2.
         """
-        (p, m, _), n_free = F.shape, self.penalty.n_free
-        left = jacobian.dense(F).reshape(p, -1)[:, columns]
-        n = self.factors.shape[2]
+        (p, m, n), n_free, left = self.factors.shape, self.penalty.n_free, columns
         for part in row_slices(n, 8 * p * m):
-            Jt = jacobian.dense(jacobian.take(self.factors, part)).reshape(p, -1)
+            Jt = _columns(jacobian.take(self.factors, part))
             left = left - Jt @ a.reshape(m, n, -1)[:, part].reshape(Jt.shape[1], -1)
         return left[: p - n_free] / np.sqrt(self.penalty.strength)
 
@@ -187,6 +213,21 @@ class DualPosterior(NamedTuple):
         a = self.kriging.smoother(z, r)
         mixed = self._mix(a)
         return mixed.T @ mixed + self.meat.prior_scale * (V - a.T @ a)
+
+
+def gradient_query(
+    rows: jacobian.Factors, penalty: Penalty, G: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (J_a G_a / lambda, G_b) of gradients `G` (p, k), J by its factors."""
+    p, n_free = len(G), penalty.n_free
+    penalised = G / penalty.strength
+    penalised[p - n_free :] = 0.0
+    return jacobian.jvps(rows, penalised), G[p - n_free :]
+
+
+def _columns(F: jacobian.Factors) -> np.ndarray:
+    """Return the columns j of queries, outputs before rows, (p, m n)."""
+    return jacobian.dense(F).reshape(F.shape[0], -1)
 
 
 def _squares(M: np.ndarray) -> np.ndarray:

@@ -212,6 +212,10 @@ class PrimalInformation(NamedTuple):
             total += triangular.squared_norms(self.root, Jt).sum()
         return total
 
+    def smoother(self, G: np.ndarray) -> np.ndarray:
+        """Return W^1/2 J A^+ G, (N, k), outputs before rows."""
+        return self.sums.rows.gather().forwards(self.root.T @ (self.root @ G))
+
     def rowwise(self) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Yield (chunk, H), H_ii = J_i A^+ J_i' of one copy of each row, (k, m, m)."""
         yield from _with_leverage(self.sums.rows.gather(), self.root)

@@ -22,7 +22,6 @@ class PrimalPosterior(NamedTuple):
     scale: float = 1.0
     """Standard deviation that F is in units of."""
 
-    @triangular.overflowing()
     def variance(self, F: jacobian.Factors) -> np.ndarray:
         """Return scale^2 |F j|^2 of each f_k(x), (m, n).
 
@@ -30,20 +29,32 @@ class PrimalPosterior(NamedTuple):
         """
         shape = F.shape
         Jt = jacobian.dense(F).reshape(shape[0], -1)
-        lost = outside_span(self.basis, self.tolerance, Jt)
-        v = self.scale**2 * triangular.squared_norms(self.root, Jt)
-        v[lost | ~np.isfinite(v)] = np.inf
-        return v.reshape(shape[1:])
+        return self._squares(Jt).reshape(shape[1:])
+
+    def gradient_variance(self, G: np.ndarray) -> np.ndarray:
+        """Return scale^2 |F g|^2 of the columns g of `G`, as `variance`."""
+        return self._squares(np.array(G, order="C"))
 
     @triangular.overflowing()
+    def _squares(self, G: np.ndarray) -> np.ndarray:
+        """Return the same; `G` is spoilt."""
+        lost = outside_span(self.basis, self.tolerance, G)
+        v = self.scale**2 * triangular.squared_norms(self.root, G)
+        v[lost | ~np.isfinite(v)] = np.inf
+        return v
+
     def covariance(self, F: jacobian.Factors) -> tuple[np.ndarray, np.ndarray]:
         """Return the covariance of all f_k(x), (m n, m n), and which are lost.
 
         Of these the variance is infinite, the covariance with the others nan.
         """
-        Jt = jacobian.dense(F).reshape(F.shape[0], -1)
-        u = self.scale * triangular.times(self.root, Jt)
-        lost = outside_span(self.basis, self.tolerance, Jt)
+        return self.gradient_covariance(jacobian.dense(F).reshape(F.shape[0], -1))
+
+    @triangular.overflowing()
+    def gradient_covariance(self, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return G'C G, as `covariance`."""
+        u = self.scale * triangular.times(self.root, G)
+        lost = outside_span(self.basis, self.tolerance, G)
         return unbounded(u.T @ u, lost)
 
     def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ need not know which: the same equation holds on both routes.
 
 J (N, p) is the Jacobian of m outputs at n rows, N = m n; W their weights; e their
 residuals; A = J'WJ + Lambda; g = J'We - Lambda theta; j = j(x) a column of queries,
-given by their layer factors. A^+ is A^-1 without the null directions of J.
+given by their layer factors, G (p, k) gradients of any functionals of f, by columns.
+A^+ is A^-1 without the null directions of J.
 """
 
 from collections.abc import Callable, Iterator
@@ -133,6 +134,12 @@ class Information(Protocol):
     def largest(self, of: Callable[[Chunk, np.ndarray], np.ndarray]) -> float:
         """Return the largest number that `of` gives of any (chunk, H), or 0."""
 
+    def smoother(self, G: np.ndarray) -> np.ndarray:
+        """Return W^1/2 J A^+ G, (N, k), outputs before rows, of `G` (p, k).
+
+        How g'theta follows y, at a minimum: its column, times W^1/2 y.
+        """
+
     def step(self) -> np.ndarray:
         """Return the Gauss-Newton step A^+ g, (p,)."""
 
@@ -157,6 +164,12 @@ class Posterior(Protocol):
 
         Of these the variance is infinite, the covariance with the others nan.
         """
+
+    def gradient_variance(self, G: np.ndarray) -> np.ndarray:
+        """Return g'C g of each column of `G` (p, k), (k,), as `variance`."""
+
+    def gradient_covariance(self, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return G'C G of the columns of `G` (p, k), (k, k), as `covariance`."""
 
     def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return C (p, p), and which parameters are not bounded."""

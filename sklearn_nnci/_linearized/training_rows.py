@@ -166,6 +166,25 @@ class Rows(NamedTuple):
             block[-1] = chunk.residuals
             yield block.reshape(p + 1, m * k), chunk
 
+    def forwards(self, x: np.ndarray) -> np.ndarray:
+        """Return W^1/2 J x, (N, k), outputs before rows, of `x` (p, k)."""
+        m, k = self.network.n_outputs, x.shape[1]
+        parts = [np.empty((m, 0, k))]
+        for block, _ in self.blocks(weighted=True, doing="smoother"):
+            parts.append((block[:-1].T @ x).reshape(m, -1, k))
+        return np.concatenate(parts, axis=1).reshape(-1, k)
+
+    def back(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return J'W^1/2 c, (p, k), and e'W^1/2 c, (k,), of `c` (N, k)."""
+        m, start = self.network.n_outputs, 0
+        c = c.reshape(m, -1, c.shape[1])
+        total = np.zeros((self.network.n_parameters + 1, c.shape[2]))
+        for block, chunk in self.blocks(weighted=True, doing="smoother"):
+            stop = start + len(chunk.weight)
+            total += block @ c[:, start:stop].reshape(block.shape[1], -1)
+            start = stop
+        return total[:-1], total[-1]
+
 
 def target(y: Any) -> np.ndarray:
     """Return `y` as float64 (n, m)."""

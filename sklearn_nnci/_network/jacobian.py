@@ -114,6 +114,36 @@ def jvp(F: Factors, network: Network) -> np.ndarray:
     return product
 
 
+def jvps(F: Factors, x: np.ndarray) -> np.ndarray:
+    """Return ``J x`` (m n, k), outputs before rows, of packed columns `x` (p, k).
+
+    Some columns at a time, so that no layer takes more than a buffer.
+    """
+    _, m, n = F.shape
+    widest = max(len(d) for d in F.deltas)
+    out = np.empty((m * n, x.shape[1]))
+    for part in row_slices(x.shape[1], 8 * n * widest):
+        out[:, part] = _jvps(F, x[:, part]).reshape(m * n, -1)
+    return out
+
+
+def _jvps(F: Factors, x: np.ndarray) -> np.ndarray:
+    """Return ``J x``, (m, n, k)."""
+    (_, m, n), k = F.shape, x.shape[1]
+    product, coef, bias = np.zeros((m, n, k)), 0, _n_coefs(F)
+    for a, d, c in zip(*F, strict=True):
+        h, j = len(a), len(d)
+        V = x[coef : coef + h * j].reshape(h, j * k)
+        z = (a.T @ V).reshape(n, j, k) + c * x[bias : bias + j]
+        product += np.einsum("njk,jmn->mnk", z, d)
+        coef, bias = coef + h * j, bias + j
+    return product
+
+
+def _n_coefs(F: Factors) -> int:
+    return sum(len(a) * len(d) for a, d in zip(F.activations, F.deltas, strict=True))
+
+
 def vjp(F: Factors, r: np.ndarray) -> np.ndarray:
     """Return the packed ``J' r`` (p,) of `r` (m, n).
 
