@@ -1,6 +1,6 @@
 """Confidence and prediction intervals for scikit-learn's MLPRegressor."""
 
-from sklearn_nnci import exceptions, metrics, model_selection, plotting
+from sklearn_nnci import effects, exceptions, metrics, model_selection, plotting
 from sklearn_nnci._ensemble import MLPEnsembleRegressorCI
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._regressor import MLPRegressorCI
@@ -17,6 +17,7 @@ __all__ = [
     "TransformedTargetRegressorCI",
     "__version__",
     "cross_val_predict_interval",
+    "effects",
     "exceptions",
     "get_prediction",
     "make_scaled",

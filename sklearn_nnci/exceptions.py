@@ -24,9 +24,11 @@ be, and one for `RuntimeWarning` takes numpy's along; name `InferenceWarning`.
 
 __all__ = [
     "ExtrapolationWarning",
+    "FewRowsWarning",
     "HeldOutRowsWarning",
     "InferenceUnavailableWarning",
     "InferenceWarning",
+    "LargeCorrectionWarning",
     "MisfitWarning",
     "NoResidualDofWarning",
     "NotAtMinimumWarning",
@@ -36,6 +38,7 @@ __all__ = [
     "RestartsFailedWarning",
     "RowsLeftOutWarning",
     "StaleParametersWarning",
+    "UncorrectedAverageWarning",
     "UnscaledDataWarning",
     "VersionMismatchWarning",
     "WideIntervalsWarning",
@@ -119,6 +122,24 @@ class HeldOutRowsWarning(InferenceWarning):
 
 class InferenceUnavailableWarning(InferenceWarning):
     """The network was fitted, but intervals cannot be had."""
+
+
+class UncorrectedAverageWarning(InferenceWarning):
+    """An average effect is not corrected: the rows that trained were not given.
+
+    Averaging removes the noise of a curve, and leaves what the penalty did to it.
+    """
+
+
+class FewRowsWarning(InferenceWarning):
+    """An average effect rests on few rows: its correction was not measured there."""
+
+
+class LargeCorrectionWarning(InferenceWarning):
+    """The correction of an average effect is large beside its error.
+
+    Its interval holds, and is wide: the penalty or the size of the network is wrong.
+    """
 
 
 class VersionMismatchWarning(InferenceWarning):

@@ -25,7 +25,7 @@ ORDER = [
     {"_ensemble"},
     {"_target"},
     {"_scaled", "metrics"},
-    {"model_selection", "plotting"},
+    {"effects", "model_selection", "plotting"},
     {"__init__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

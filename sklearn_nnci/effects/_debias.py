@@ -1,0 +1,100 @@
+"""Averages of a curve, corrected for what the penalty and misfit do to them.
+
+Averaging n rows removes the noise, and leaves the bias. With g = dT/dtheta, J and e of
+the training rows, A = J'J + Lambda, rows weighted by sqrt(w) throughout,
+
+    c   Riesz weights: sum_i c_i h(x_i) = T(h) for every h in a dictionary, nearly
+    T~  = T + q,    q = c'e
+    w   = J A^-1 g + (I - J A^-1 J') c      (T~ as a linear smoother of y, at a minimum)
+    var = sum_i s_i^2 w_i^2 + q^2
+
+The dictionary ``"tangent"`` is the tangent space of the network, under a tenth of its
+penalty, c = J (J'J + Lambda / 10)^-1 g; ``"robust"`` has polynomials beside it (see
+`_riesz`), for networks too small for their curve. q^2 is in the variance because
+what q corrects is known to its own size only. Where the network is no smoother of y,
+away from a minimum or with p >= n, w = c.
+
+J'w - g = 0 would leave no bias of the penalty; that of the plain delta method, w = J
+A^-1 g, is the prior's, one fixed number in an average, and not a random one (Newey &
+Robins 2018; Chernozhukov, Newey & Singh 2022, automatic debiased machine learning).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_nnci.effects import _functionals as functionals
+from sklearn_nnci.effects import _riesz as riesz
+from sklearn_nnci.effects._functionals import Block
+from sklearn_nnci.effects._model import Member
+from sklearn_nnci.effects._training import Trained
+
+# Share of the penalty under which representers are sought: measured (0 is noise in flat
+# directions, 1 leaves what the penalty did).
+SHARE = 0.1
+# One row with more of sum w^2 than this decides.
+LARGEST_SHARE = 0.5
+
+
+class Corrected(NamedTuple):
+    """Corrected functionals of one network."""
+
+    estimate: np.ndarray
+    """T~, (K,)."""
+    correction: np.ndarray
+    """q, (K,)."""
+    noise: np.ndarray
+    """W' diag(s^2) W, (K, K)."""
+    population: np.ndarray
+    """Cov_i(m) / n, (K, K), or 0."""
+    largest: np.ndarray
+    """Largest share of a row in sum w^2, (K,)."""
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Of the estimates, (K, K)."""
+        q = self.correction
+        return self.noise + np.outer(q, q) + self.population
+
+
+def corrected(
+    member: Member, rows: Trained, blocks: Sequence[Block], kind: str,
+    population: bool = False,
+) -> Corrected:  # fmt: skip
+    """Return the `Corrected` functionals of a network; `kind` names the dictionary."""
+    network = member.network
+    m = [functionals.summands(network, one) for one in blocks]
+    T = np.concatenate(
+        [functionals.weighed(*pair) for pair in zip(blocks, m, strict=True)]
+    )
+    G = np.hstack([functionals.gradients(network, one) for one in blocks])
+    if kind == "robust":
+        c = riesz.weights(network, rows.rows, blocks)
+    else:
+        c = rows.information(SHARE).smoother(G)
+    back, q = rows.rows.back(c)
+    w = c + rows.information().smoother(G - back) if rows.smooths else c
+    squares = (w * rows.noise[:, None]).T @ w
+    size = np.maximum(np.sum(w**2, axis=0), np.finfo(float).tiny)
+    return Corrected(
+        T + q, q, squares,
+        _spread(blocks, m, T) if population else np.zeros_like(squares),
+        (w**2).max(axis=0) / size,
+    )  # fmt: skip
+
+
+def _spread(
+    blocks: Sequence[Block], m: Sequence[np.ndarray], T: np.ndarray
+) -> np.ndarray:
+    """Return sum_i Omega_ik Omega_il (m_ik - T_k)(m_il - T_l), (K, K).
+
+    Cov_i(m) / n, of rows with equal weights.
+    """
+    columns = [
+        one.weight * (own[:, None] - functionals.weighed(one, own))
+        for one, own in zip(blocks, m, strict=True)
+        if one.weight is not None
+    ]
+    apart = np.hstack(columns)
+    return apart.T @ apart
