@@ -50,6 +50,9 @@ class Moments(NamedTuple):
     estimate: np.ndarray
     std_error: np.ndarray
     joint: Callable[[], np.ndarray]
+    """Gives their covariance, (K, K)."""
+    band: Callable[[], np.ndarray] | None = None
+    """Gives that of sup-t intervals, if it is another."""
     correction: str = "none"
 
 
@@ -89,7 +92,7 @@ def answer(
     else:
         found = _corrected(model, blocks, kind, asked)
     return Estimates(
-        found.estimate + constant, found.std_error, model.dof, joint=found.joint,
+        found.estimate + constant, found.std_error, model.dof, joint=found.joint, band=found.band,
         target="population" if asked.population else "sample",
         correction=found.correction, **labels,
     )  # fmt: skip
@@ -145,12 +148,25 @@ def _plain(model: Model, blocks: tuple[Block, ...]) -> Moments:
     each = [(one.state, one.network, blocks) for one in model.members]
     T = np.array([plain.values(*one[1:]) for one in each])
     se = np.sqrt([plain.variance(*one) for one in each])
-    covs = [functools.partial(plain.covariance, *one) for one in each]
+    joint, band = (
+        functools.partial(_jointly, model.weights, each, T, se, everywhere)
+        for everywhere in (False, True)
+    )
     if len(each) == 1:
-        return Moments(T[0], se[0], covs[0])
+        return Moments(T[0], se[0], joint, band)
     found = mixture.moments(model.weights, T, se)
-    joint = functools.partial(mixture.covariance, model.weights, T, se, covs)
-    return Moments(found.mean, np.sqrt(found.variance), joint)
+    return Moments(found.mean, np.sqrt(found.variance), joint, band)
+
+
+def _jointly(
+    weights: np.ndarray, each: Sequence[tuple], T: np.ndarray, se: np.ndarray,
+    everywhere: bool,
+) -> np.ndarray:  # fmt: skip
+    """Return the covariance of functionals by the delta method, (K, K)."""
+    covs = [functools.partial(plain.covariance, *one, everywhere) for one in each]
+    if len(covs) == 1:
+        return covs[0]()
+    return mixture.covariance(weights, T, se, covs)
 
 
 def _corrected(
@@ -171,7 +187,7 @@ def _corrected(
     cov[lost], cov[:, lost] = np.nan, np.nan
     cov[lost, lost] = np.inf
     _warn_of_correction(w, each, cov)
-    return Moments(T, np.sqrt(np.diag(cov)), lambda: cov.copy(), kind)
+    return Moments(T, np.sqrt(np.diag(cov)), lambda: cov.copy(), correction=kind)
 
 
 def _outer(x: np.ndarray) -> np.ndarray:

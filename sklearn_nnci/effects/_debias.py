@@ -72,9 +72,9 @@ def corrected(
     if kind == "robust":
         c = riesz.weights(network, rows.rows, blocks)
     else:
-        c = rows.information(SHARE).smoother(G)
+        c = rows.representers(G, SHARE)
     back, q = rows.rows.back(c)
-    w = c + rows.information().smoother(G - back) if rows.smooths else c
+    w = c + rows.smoother(G - back) if rows.smooths else c
     squares = (w * rows.noise[:, None]).T @ w
     size = np.maximum(np.sum(w**2, axis=0), np.finfo(float).tiny)
     return Corrected(

@@ -34,6 +34,9 @@ class Estimates:
         What was compared: ``"dY/dX"`` for a derivative.
     joint : callable
         Gives the covariance of the estimates, (K, K).
+    band : callable or None
+        Gives that of sup-t intervals, if it is another: what holds on average over x
+        does not hold everywhere at once.
     target : str, default="sample"
         Of which rows averages are: ``"sample"``, the rows given, or ``"population"``.
     correction : str, default="none"
@@ -66,6 +69,7 @@ class Estimates:
     term: Any
     contrast: Any
     joint: Callable[[], np.ndarray] = field(repr=False)
+    band: Callable[[], np.ndarray] | None = field(default=None, repr=False)
     target: str = "sample"
     correction: str = "none"
     columns: dict[str, Any] = field(default_factory=dict)
@@ -124,7 +128,8 @@ class Estimates:
         critical.check_simultaneous(simultaneous)
         dof, tail = np.asarray(self.dof), (...,) + (None,) * levels.ndim
         if simultaneous == "sup-t":
-            c = critical.sup_t(levels, dof, self.covariance, self.std_error)
+            cov = self.band or self.joint
+            c = critical.sup_t(levels, dof, cov, self.std_error)
         elif simultaneous == "scheffe":
             c = critical.scheffe(levels, dof, None)  # which raises
         else:

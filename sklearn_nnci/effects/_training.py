@@ -36,9 +36,21 @@ class Trained(NamedTuple):
         assert isinstance(rows, Rows)
         return rows
 
-    def information(self, share: float = 1.0) -> Information:
-        """Return J'WJ + share Lambda, factored."""
-        penalty = self.penalty._replace(strength=share * self.penalty.strength)
+    def smoother(self, G: np.ndarray) -> np.ndarray:
+        """Return J (J'J + Lambda)^-1 G, (n, K)."""
+        return self._factored(self.penalty).smoother(G)
+
+    def representers(self, G: np.ndarray, share: float) -> np.ndarray:
+        """Return J (J'J + share Lambda)^-1 G, (n, K), all but b_L being penalised.
+
+        Intercepts too: a unit that the penalty switched off has one of which hardly
+        anything depends, neither J nor G, and their ratio would count.
+        """
+        penalty = Penalty(share * self.penalty.strength, self.rows.network.n_outputs)
+        return self._factored(penalty).smoother(G)
+
+    def _factored(self, penalty: Penalty) -> Information:
+        """Return J'J and a penalty, factored."""
         reduced = self.reduced
         if reduced.cancels(penalty):
             reduced = reduce_primal(reduced, penalty)
@@ -79,11 +91,11 @@ def trained(member: Member, rows: Given) -> Trained:
             "y, or what is left of it differ. Try the X and y (and weights) given to "
             "fit."
         )
-    penalty, smooths = _penalty(member, problem.penalty, totals.weight)
+    penalty, smooths = _penalty(member, reduced, problem.penalty)
     return Trained(reduced, penalty, smooths, _noise(member, reduced.rows))
 
 
-def _penalty(member: Member, own: Penalty, n: float) -> tuple[Penalty, bool]:
+def _penalty(member: Member, reduced: Reduction, own: Penalty) -> tuple[Penalty, bool]:
     """Return Lambda, and whether the network is at the minimum that belongs to it.
 
     Where it is not, the penalty is that of the evidence, if there is one.
@@ -91,12 +103,27 @@ def _penalty(member: Member, own: Penalty, n: float) -> tuple[Penalty, bool]:
     report, network = member.state["report"], member.network
     if network.coordinates is not None:
         return own, True
-    at_minimum = report["relative_offset"] <= LARGEST_OFFSET  # nan: not known
-    if at_minimum and network.n_parameters < n:
-        return own, True
+    if network.n_parameters < reduced.totals.weight:
+        if _offset(member, reduced, own) <= LARGEST_OFFSET:
+            return own, True
     if FORMULAS[report["method"]].evidence:
         return Penalty(report["penalty"], network.n_outputs), False
     return own, False
+
+
+def _offset(member: Member, reduced: Reduction, own: Penalty) -> float:
+    """Return how far the curve is from that minimum, |J step| / (s sqrt(edf)).
+
+    The step is one under a penalty of the intercepts too: a unit that the penalty
+    switched off has one that nothing determines, and its step is rounding.
+    """
+    rows, network = reduced.rows.gather(), member.network
+    e = reduced.rows.gather().chunk(weighted=True).residuals.T
+    g = rows.back(e)[0] - own.apply(network.parameters)[:, None]
+    information = reduced.penalise(own._replace(n_free=network.n_outputs))
+    moved, s2 = information.smoother(g), member.state["noise"][0, 0]
+    size = np.sqrt(s2 * max(information.edf(), 1.0))
+    return float(np.linalg.norm(moved) / size) if size > 0.0 else np.inf
 
 
 def _noise(member: Member, rows: Any) -> np.ndarray:

@@ -1,0 +1,276 @@
+"""Corrected averages, against the algebra written out densely."""
+
+import numpy as np
+import pytest
+from cases import SMALL, sine_data
+
+from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI, effects, exceptions
+from sklearn_nnci._network import directional, jacobian, perceptron
+from sklearn_nnci.effects._riesz import Polynomials
+
+X, y = sine_data(120, 2)
+SHARE = 0.1
+
+
+def tuned(**parameters):
+    usual = dict(hidden_layer_sizes=(4,), activation="tanh", random_state=0)
+    return MLPRegressorCI(regularization="evidence", **{**usual, **parameters})
+
+
+def raw(net):
+    return perceptron.Network(tuple(net.coefs_), tuple(net.intercepts_), net.activation)
+
+
+def average_slope(net, rows, j):
+    """T and g by raw parameters."""
+    slope = directional.slope(raw(net), rows, np.eye(rows.shape[1])[j])
+    return slope.value[0].mean(), slope.dense()[:, 0].mean(axis=1), slope.value[0]
+
+
+def prior_of_raw_parameters(net):
+    """Lambda by raw parameters, from T: theta = T phi, phi with the penalty 1."""
+    network = net._network()
+    at, p = network.coordinates, network.n_parameters
+    units = [perceptron.unpack(unit, network) for unit in np.eye(p)]
+    T = np.stack([perceptron.pack(*at.directions(*u[:2])) for u in units], axis=1)
+    penalised = np.r_[np.ones(p - 1), 0.0]
+    inverse = np.linalg.inv(T)
+    return inverse.T @ (penalised[:, None] * inverse) * float(at.units[0]) ** 2
+
+
+def expected(net, Lambda, noise, rows, features, smooths=True, prior=None):
+    """T~, q, and the covariance of noise, by the rule, J by raw parameters."""
+    prior = Lambda if prior is None else prior
+    J = net.jacobian(X)
+    e = y - net.predict(X)
+    T, G = zip(*(average_slope(net, rows, j)[:2] for j in features), strict=True)
+    G = np.array(G).T
+    c = J @ np.linalg.solve(J.T @ J + SHARE * prior, G)
+    A = J.T @ J + Lambda
+    w = J @ np.linalg.solve(A, G) + c - J @ np.linalg.solve(A, J.T @ c)
+    w = w if smooths else c
+    q = c.T @ e
+    return np.array(T) + q, q, noise * w.T @ w
+
+
+def test_tuned_network():
+    net = tuned().fit(X, y)
+    found = effects.avg_slopes(net, X[:50], training=(X, y))
+    assert found.correction == "tangent" and found.target == "sample"
+    T, q, S = expected(
+        net, prior_of_raw_parameters(net), net.inference_.noise_variance, X[:50], (0, 1)
+    )
+    np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
+    np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+    np.testing.assert_allclose(found.std_error, np.sqrt(np.diag(S) + q**2), rtol=1e-6)
+    assert found.dof == net.inference_.dof
+
+
+def test_population_adds_the_spread_of_slopes():
+    net = tuned().fit(X, y)
+    asked = dict(training=(X, y))
+    of_rows = effects.avg_slopes(net, X, **asked)
+    of_all = effects.avg_slopes(net, X, population=True, **asked)
+    m = np.array([average_slope(net, X, j)[2] for j in (0, 1)])
+    added = np.cov(m, bias=True) / len(X)
+    np.testing.assert_allclose(
+        of_all.covariance() - of_rows.covariance(), added, rtol=1e-8
+    )
+    assert set(of_all.to_frame()["target"]) == {"population"}
+    np.testing.assert_array_equal(of_all.estimate, of_rows.estimate)
+
+
+def test_network_at_its_minimum_is_a_smoother():
+    """Few parameters, lbfgs: the penalty of training, its intercepts free."""
+    net = MLPRegressorCI(**{**SMALL, "alpha": 0.05}, polish=True).fit(X, y)
+    found = effects.avg_slopes(net, X, training=(X, y), debias="tangent")
+    network, noise = raw(net), net.inference_.noise_variance
+    p, free = network.n_parameters, network.n_intercepts
+    Lambda, prior = (0.05 * np.diag(1.0 * (np.arange(p) < p - k)) for k in (free, 1))
+    T, q, S = expected(net, Lambda, noise, X, (0, 1), prior=prior)
+    np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
+    np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 1.0])
+def test_a_unit_switched_off_is_no_distance_from_the_minimum(alpha):
+    """Its intercept is free, and its step rounding; early stops are a distance."""
+    from sklearn_nnci.effects import _model, _training
+
+    for polish in (True, False):
+        stop = dict(polish=True) if polish else dict(solver="adam", max_iter=20)
+        net = MLPRegressorCI(**{**SMALL, "alpha": alpha, **stop}).fit(X, y)
+        model = _model.model_of(net)
+        (member,) = model.members
+        found = _training.trained(member, _training.given(model, (X, y)))
+        assert found.smooths == polish
+
+
+@pytest.mark.parametrize("hidden, iterations", [((60,), 200), ((10,), 30)])
+def test_network_that_is_no_smoother(hidden, iterations):
+    """More parameters than rows (dual route), or far from a minimum: w = c."""
+    net = MLPRegressorCI(
+        hidden_layer_sizes=hidden, activation="tanh", random_state=0,
+        max_iter=iterations,
+    ).fit(X, y)  # fmt: skip
+    rows = X[:40]
+    report = net.inference_
+    assert report.method == "evidence"
+    found = effects.avg_slopes(net, rows, training=(X, y), debias="tangent")
+    p = report.n_parameters
+    Lambda = np.diag(np.r_[np.full(p - 1, report.penalty), 0.0])
+    T, q, S = expected(net, Lambda, report.noise_variance, rows, (0, 1), smooths=False)
+    np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
+    np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+
+
+def test_committee_is_a_mixture():
+    own = MLPRegressorCI(regularization="evidence", activation="tanh")
+    model = MLPEnsembleRegressorCI(
+        own, architectures=((3,), (5,)), n_starts=2, random_state=0
+    ).fit(X, y)
+    w = model.weights_
+    each = [
+        expected(net, prior_of_raw_parameters(net), net.inference_.noise_variance, X,
+                 (0, 1))
+        for net, weight in zip(model.estimators_, w, strict=True) if weight > 0
+    ]  # fmt: skip
+    w = w[w > 0]
+    found = effects.avg_slopes(model, X, training=(X, y))
+    T = sum(k * one[0] for k, one in zip(w, each, strict=True))
+    cov = sum(
+        k * (S + np.outer(q, q) + np.outer(t - T, t - T))
+        for k, (t, q, S) in zip(w, each, strict=True)
+    )
+    np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
+    np.testing.assert_allclose(found.covariance(), cov, rtol=1e-6)
+
+
+def test_polynomials_and_their_derivatives():
+    rng = np.random.default_rng(0)
+    rows, v = rng.normal(2, 3, (20, 3)), rng.normal(size=3)
+    P = Polynomials.of(rows)
+    assert P(rows).shape == (20, 1 + 3 + 6 + 3)
+    z = (rows - rows.mean(0)) / rows.std(0)
+    np.testing.assert_allclose(P(rows)[:, 5], z[:, 0] * z[:, 1], rtol=1e-12)
+    step = P(rows + 1e-100j * v).imag / 1e-100
+    np.testing.assert_allclose(P.along(rows, v), step, rtol=1e-12)
+    wide = Polynomials.of(rng.normal(size=(20, 16)))
+    assert wide(rng.normal(size=(4, 16))).shape == (4, 1 + 3 * 16)
+
+
+def ridge(net, rows, r):
+    """Riesz weights at one strength, by least squares on columns of mean square 1."""
+    P = Polynomials.of(X)
+    B = np.hstack([net.jacobian(X), P(X)])
+    M = [
+        np.r_[average_slope(net, rows, j)[1], P.along(rows, np.eye(2)[j]).mean(0)]
+        for j in (0, 1)
+    ]
+    size = np.sqrt((B**2).mean(0))
+    kept = size > 1e-8 * size.max()
+    C = B[:, kept] / size[kept]
+    S = C.T @ C / len(X) + r * np.eye(C.shape[1])
+    return C @ np.linalg.solve(S, (np.array(M).T[kept] / size[kept, None])) / len(X)
+
+
+def test_robust_weights_are_ridge_in_the_larger_dictionary(monkeypatch):
+    """At a given strength; w by the smoother as before."""
+    from sklearn_nnci.effects import _riesz
+
+    monkeypatch.setattr(_riesz, "STRENGTHS", np.array([1e-3]))
+    net = MLPRegressorCI(**{**SMALL, "alpha": 1.0}, polish=True).fit(X, y)
+    found = effects.avg_slopes(net, X[:60], training=(X, y))
+    assert found.correction == "robust"  # one network, more rows than parameters
+    c = ridge(net, X[:60], 1e-3)
+    q = c.T @ (y - net.predict(X))
+    T = np.array([average_slope(net, X[:60], j)[0] for j in (0, 1)])
+    np.testing.assert_allclose(found.estimate, T + q, rtol=1e-7)
+
+
+def test_strength_is_that_of_the_least_riesz_loss():
+    """Folds written out, on a problem where the strengths of two functionals differ."""
+    from sklearn_nnci.effects import _riesz
+
+    rng = np.random.default_rng(0)
+    B = rng.normal(size=(200, 30))
+    fold = np.arange(200) % 5
+    rows = np.stack([0.1 * rng.normal(size=B.shape) + np.eye(30)[0],
+                     B * rng.normal(size=(200, 1))])  # fmt: skip
+    gram = np.array([B[fold == k].T @ B[fold == k] for k in range(5)])
+    M = np.array([[R[fold == k].sum(0) for R in rows] for k in range(5)])
+    M = M.transpose(0, 2, 1) / 200
+    found = _riesz._ridge(gram, np.full(5, 40.0), M, np.full((5, 2), 0.2))
+    for k, R in enumerate(rows):
+        loss = []
+        for r in _riesz.STRENGTHS:
+            total = 0.0
+            for f in range(5):
+                S = B[fold != f].T @ B[fold != f] / 160 + r * np.eye(30)
+                rho = np.linalg.solve(S, R[fold != f].mean(0))
+                alpha = B[fold == f] @ rho
+                total += (alpha**2).sum() - 2 * (R[fold == f] @ rho).sum()
+            loss.append(total)
+        r = _riesz.STRENGTHS[np.argmin(loss)]
+        rho = np.linalg.solve(B.T @ B / 200 + r * np.eye(30), R.mean(0))
+        np.testing.assert_allclose(found[:, k], rho, rtol=1e-8)
+
+
+def test_correction_repairs_a_network_too_small_for_its_curve():
+    """A straight line, a curve, x skewed: its slope is not the average one."""
+    rng = np.random.default_rng(1)
+    x = rng.gamma(4.0, size=(1000, 1))
+    y = x[:, 0] ** 2 + 0.1 * rng.standard_normal(1000)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(), solver="lbfgs", alpha=1e-3, polish=True, max_iter=2000,
+        covariance="bayesian", random_state=0,
+    ).fit(x, y)  # fmt: skip
+    plain = effects.avg_slopes(net, x, debias=False)
+    found = effects.avg_slopes(net, x, training=(x, y))
+    off, left = (one.estimate[0] - 2 * x.mean() for one in (plain, found))
+    assert abs(off) > 4 * plain.std_error[0]
+    assert abs(left) < 0.2 * abs(off)
+
+
+def test_misfit_switches_to_the_robust_correction():
+    x, y = sine_data(300, 1)
+    y = y + np.cos(5 * x[:, 0])
+    net = tuned(hidden_layer_sizes=(2,))
+    with pytest.warns(exceptions.MisfitWarning):
+        net.fit(x, y)
+    assert effects.avg_slopes(net, x, training=(x, y)).correction == "robust"
+
+
+@pytest.mark.parametrize("debias", ["tangent", "robust"])
+def test_groups_and_curves_share_one_covariance(debias):
+    """An average is the weighted mean of its groups', the tangent rule being linear."""
+    net = tuned().fit(X, y)
+    groups = (X[:, 0] > 0).astype(int)
+    asked = dict(training=(X, y), debias=debias)
+    of_groups = effects.avg_slopes(net, X, [1], by=groups, **asked)
+    frame = of_groups.to_frame()
+    assert frame["group"].tolist() == [0, 1] and frame["term"].tolist() == ["x1"] * 2
+    whole = effects.avg_slopes(net, X, [1], **asked)
+    share = np.bincount(groups) / len(X)
+    if debias == "tangent":
+        mean = share @ of_groups.estimate
+        np.testing.assert_allclose(mean, whole.estimate[0], rtol=1e-9)
+        cov = share @ of_groups.covariance() @ share
+        np.testing.assert_allclose(cov, whole.covariance()[0, 0], rtol=1e-8)
+    C = of_groups.covariance()
+    assert C[0, 1] ** 2 < C[0, 0] * C[1, 1]
+    np.testing.assert_allclose(np.sqrt(np.diag(C)), of_groups.std_error)
+
+
+def test_jacobian_is_imported_for_nothing_else():
+    """The dense reference and the package's sums agree on an average of rows."""
+    net = tuned().fit(X, y)
+    found = effects.linear_combinations(
+        net, X, np.full(len(X), 1 / len(X)), training=(X, y)
+    )
+    F = jacobian.factors(raw(net), X)
+    g = jacobian.dense(F)[:, 0].mean(axis=1)
+    J, e = net.jacobian(X), y - net.predict(X)
+    Lambda = prior_of_raw_parameters(net)
+    q = (J @ np.linalg.solve(J.T @ J + SHARE * Lambda, g)) @ e
+    np.testing.assert_allclose(found.estimate[0], net.predict(X).mean() + q)

@@ -1,0 +1,156 @@
+"""Single rows: what the network's own inference says, carried to any functional."""
+
+import numpy as np
+import pytest
+from cases import SMALL, sine_data
+
+from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI, effects
+
+SETTINGS = {
+    "auto": dict(),
+    "auto, unfinished": dict(solver="adam", max_iter=60),
+    "auto, more parameters than rows": dict(hidden_layer_sizes=(30,)),
+    "starts nearby": dict(n_restarts=4, polish=True),
+    "least squares": dict(covariance="least_squares"),
+    "HC3": dict(covariance="HC3"),
+    "tuned": dict(regularization="evidence", hidden_layer_sizes=(4,)),
+    "tuned, starts": dict(regularization="evidence", n_restarts=3),
+    "uneven": dict(variance="auto"),
+    "two layers": dict(hidden_layer_sizes=(4, 3)),
+    "logistic": dict(activation="logistic"),
+}
+X, y = sine_data(150, 2)
+
+
+@pytest.fixture(params=SETTINGS, scope="module")
+def net(request):
+    return MLPRegressorCI(**{**SMALL, **SETTINGS[request.param]}).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def committee():
+    own = MLPRegressorCI(regularization="evidence", activation="tanh")
+    return MLPEnsembleRegressorCI(
+        own, architectures=((3,),), n_starts=3, random_state=0
+    ).fit(X, y)
+
+
+def test_rows_are_those_of_get_prediction(net):
+    """Of each row alone, and jointly, for the band as well."""
+    rows = X[:6]
+    found = effects.linear_combinations(net, rows, np.eye(6))
+    known = net.get_prediction(rows)
+    np.testing.assert_allclose(found.estimate, known.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.std_error, known.se_mean, rtol=1e-8)
+    np.testing.assert_allclose(found.covariance(), known.covariance(), rtol=1e-7)
+    for asked in (None, "bonferroni", "sup-t"):
+        np.testing.assert_allclose(
+            found.conf_int(0.9, simultaneous=asked),
+            known.conf_int(0.9, simultaneous=asked), rtol=1e-7,
+        )  # fmt: skip
+
+
+def test_combinations_are_products_with_the_covariance(net):
+    rng = np.random.default_rng(1)
+    L = rng.normal(size=(3, 8))
+    found = effects.linear_combinations(net, X[:8], L)
+    cov = net.get_prediction(X[:8]).covariance()
+    np.testing.assert_allclose(found.covariance(), L @ cov @ L.T, rtol=1e-7)
+    np.testing.assert_allclose(found.std_error**2, np.diag(L @ cov @ L.T), rtol=1e-7)
+
+
+def numeric_slopes(model, rows, j, h=1e-3):
+    """Slopes and their covariance by differences of the curve at rows beside."""
+    n, step = len(rows), h * np.eye(rows.shape[1])[j]
+    known = model.get_prediction(np.vstack([rows + step, rows - step]))
+    L = np.hstack([np.eye(n), -np.eye(n)]) / (2 * h)
+    return L @ known.mean, L @ known.covariance() @ L.T
+
+
+def test_slopes_are_limits_of_differences(net):
+    """Excess variance and starts nearby included."""
+    if net.variance == "auto" and net.inference_.variance != "constant":
+        pytest.skip("the excess is taken as constant around a row")
+    found = effects.slopes(net, X[:5], [1])
+    f, cov = numeric_slopes(net, X[:5], 1)
+    np.testing.assert_allclose(found.estimate, f, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.std_error**2, np.diag(cov), rtol=1e-3)
+    np.testing.assert_allclose(
+        found.covariance(), cov, rtol=1e-3, atol=1e-3 * np.diag(cov).max()
+    )
+
+
+def test_average_slopes_are_averages_of_slopes(net):
+    some = X[:40]
+    found = effects.avg_slopes(net, some, debias=False)
+    each = effects.slopes(net, some)
+    L = np.kron(np.eye(2), np.full((1, 40), 1 / 40))
+    np.testing.assert_allclose(found.estimate, L @ each.estimate, rtol=1e-10)
+    cov = L @ each.covariance() @ L.T
+    np.testing.assert_allclose(found.covariance(), cov, rtol=1e-6)
+    np.testing.assert_allclose(found.std_error**2, np.diag(cov), rtol=1e-6)
+
+
+def test_of_a_committee(committee):
+    """Rows as in get_prediction, slopes as limits of differences."""
+    rows = X[:4]
+    found = effects.linear_combinations(committee, rows, np.eye(4))
+    known = committee.get_prediction(rows)
+    np.testing.assert_allclose(found.estimate, known.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.std_error, known.se_mean, rtol=1e-8)
+    np.testing.assert_allclose(found.covariance(), known.covariance(), rtol=1e-7)
+    assert found.dof == known.dof
+    slopes = effects.slopes(committee, rows, 0)
+    f, _ = numeric_slopes(committee, rows, 0)
+    np.testing.assert_allclose(slopes.estimate, f, rtol=1e-4, atol=1e-5)
+
+
+def test_relu_by_differences_or_exactly():
+    net = MLPRegressorCI(hidden_layer_sizes=(20,), random_state=0, max_iter=300)
+    net.fit(X, y)
+    rows, sd = X[:3], X[:, 0].std()
+    found = effects.slopes(net, rows, 0, training=(X, y))
+    assert set(found.contrast) == {"dY/dX (+-0.25 sd)"}
+    f, cov = numeric_slopes(net, rows, 0, h=0.25 * sd)
+    np.testing.assert_allclose(found.estimate, f, rtol=1e-8)
+    np.testing.assert_allclose(found.covariance(), cov, rtol=1e-6)
+    exact = effects.slopes(net, rows, 0, step=0)
+    assert set(exact.contrast) == {"dY/dX"}
+    W1, W2 = net.coefs_
+    active = rows @ W1 + net.intercepts_[0] > 0
+    np.testing.assert_allclose(exact.estimate, active @ (W1[0] * W2[:, 0]), rtol=1e-10)
+
+
+def test_memory_in_parts_changes_nothing(monkeypatch):
+    from sklearn_nnci.effects import _functionals
+
+    net = MLPRegressorCI(**SMALL).fit(X, y)
+    whole = effects.slopes(net, X)
+
+    def small(n, size):
+        return (slice(k, min(k + 7, n)) for k in range(0, n, 7))
+
+    monkeypatch.setattr(_functionals, "row_slices", small)
+    parts = effects.slopes(net, X)
+    np.testing.assert_allclose(parts.std_error, whole.std_error, rtol=1e-10)
+    one, two = (effects.avg_slopes(net, X, debias=False) for _ in range(2))
+    np.testing.assert_allclose(one.std_error, two.std_error, rtol=1e-10)
+
+
+def test_what_is_not_bounded_has_no_interval():
+    """A unit that is off in training, woken by a row, under a named covariance."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (60, 1))
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(10,), alpha=0.1, covariance="bayesian", solver="lbfgs",
+        max_iter=2000, random_state=0,
+    ).fit(x, x[:, 0] + 0.1 * rng.standard_normal(60))  # fmt: skip
+    net.coefs_[0][0, 0], net.intercepts_[0][0] = 1.0, -5.0
+    net.fit_inference(x, x[:, 0] + 0.1 * rng.standard_normal(60))
+    found = effects.linear_combinations(net, [[0.0], [9.0]], np.eye(2))
+    np.testing.assert_array_equal(np.isinf(found.std_error), [False, True])
+    np.testing.assert_array_equal(found.conf_int()[1], [-np.inf, np.inf])
+    assert np.isinf(found.covariance()[1, 1]) and np.isnan(found.covariance()[0, 1])
+    with pytest.raises(ValueError, match="do not bound"):
+        effects.wald_test(found)
+    assert np.isfinite(effects.wald_test(found, [1.0, 0.0]).statistic)
