@@ -53,11 +53,11 @@ FIELDS = ["cell", "model", "replicate", "rule", "what", "estimate", "truth",
 def curve(X, weak=0.0):
     """Return the mean of the sin cells, a weak slope of x3 besides."""
     mean = np.sin(1.5 * X[:, 0]) + X[:, 1] ** 2 / 2 + 0.3 * X[:, 0] * X[:, 1]
-    return mean + weak * X[:, 2]
+    return mean + weak * X[:, 2] if weak else mean
 
 
-def wide(X):
-    """Return a curve that five units do not follow."""
+def fast(X):
+    """Return a curve that neither five units nor cubes follow."""
     return np.sin(2.5 * X[:, 0]) + np.cos(2.0 * X[:, 1]) + 0.3 * X[:, 0] * X[:, 1]
 
 
@@ -126,7 +126,8 @@ CELLS = {
     "fri10_600": Cell(friedman, 10, 600, 8, 1.0, (0.0, 1.0)),
     "teach_200": Cell(teacher, 2, 200, 4, 0.1, (-2.0, 2.0)),
     "lin_200": Cell(line, 3, 200, 5, 0.5),
-    "two_wide_400": Cell(wide, 2, 400, 5, 0.2, (-3.0, 3.0)),
+    "two_wide_600": Cell(curve, 2, 600, 4, 0.3, (-3.0, 3.0)),
+    "two_fast_400": Cell(fast, 2, 400, 5, 0.2, (-3.0, 3.0)),
 }
 
 

@@ -92,7 +92,8 @@ def answer(
     else:
         found = _corrected(model, blocks, kind, asked)
     return Estimates(
-        found.estimate + constant, found.std_error, model.dof, joint=found.joint, band=found.band,
+        found.estimate + constant, found.std_error, model.dof,
+        joint=found.joint, band=found.band,
         target="population" if asked.population else "sample",
         correction=found.correction, **labels,
     )  # fmt: skip
@@ -159,11 +160,13 @@ def _plain(model: Model, blocks: tuple[Block, ...]) -> Moments:
 
 
 def _jointly(
-    weights: np.ndarray, each: Sequence[tuple], T: np.ndarray, se: np.ndarray,
-    everywhere: bool,
+    weights: np.ndarray, each: Sequence[tuple[Any, Any, Any]], T: np.ndarray,
+    se: np.ndarray, everywhere: bool,
 ) -> np.ndarray:  # fmt: skip
     """Return the covariance of functionals by the delta method, (K, K)."""
-    covs = [functools.partial(plain.covariance, *one, everywhere) for one in each]
+    covs = [
+        functools.partial(plain.covariance, *one, everywhere=everywhere) for one in each
+    ]
     if len(covs) == 1:
         return covs[0]()
     return mixture.covariance(weights, T, se, covs)

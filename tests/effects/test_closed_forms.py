@@ -1,4 +1,7 @@
-"""A network without hidden layer is a linear regression: effects have closed forms."""
+"""A network without hidden layer is a linear regression: effects have closed forms.
+
+So is one of identity units, whose weights are not determined, but whose curve is.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +15,8 @@ N = 60
 TOLERANCE = dict(rtol=1e-8, atol=1e-10)
 
 
-@pytest.fixture(scope="module")
-def fitted():
+@pytest.fixture(scope="module", params=[(), (3,)], ids=["none", "identity"])
+def fitted(request):
     """(network, frame, y, its linear regression)."""
     rng = np.random.default_rng(3)
     X = pd.DataFrame(
@@ -21,10 +24,17 @@ def fitted():
     )
     y = 1.0 + 2.0 * X["a"] - X["b"] + 0.5 * X["c"] + 0.3 * rng.standard_normal(N)
     net = MLPRegressorCI(
-        hidden_layer_sizes=(), solver="lbfgs", alpha=0.0, polish=True,
-        covariance="least_squares", max_iter=5000, tol=1e-10, random_state=0,
+        hidden_layer_sizes=request.param, activation="identity", solver="lbfgs",
+        alpha=0.0, polish=True, covariance="least_squares", max_iter=5000, tol=1e-10,
+        random_state=0,
     ).fit(X, y)  # fmt: skip
-    return net, X, y.to_numpy(), sm.OLS(y, sm.add_constant(X)).fit()
+    ols = sm.OLS(y, sm.add_constant(X)).fit()
+    if request.param:  # to the last digit, which training leaves open
+        (W, V), (b, c) = net.coefs_, net.intercepts_
+        V[:, 0] = np.linalg.solve(W, ols.params.to_numpy()[1:])
+        c[0] = ols.params.iloc[0] - b @ V[:, 0]
+        net.fit_inference(X, y)
+    return net, X, y.to_numpy(), ols
 
 
 def same(found, expected):

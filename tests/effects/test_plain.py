@@ -1,10 +1,15 @@
 """Single rows: what the network's own inference says, carried to any functional."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import sklearn
 from cases import SMALL, sine_data
+from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI, effects
+from sklearn_nnci.effects._functionals import Block, gradients, slope_of
 
 SETTINGS = {
     "auto": dict(),
@@ -154,3 +159,62 @@ def test_what_is_not_bounded_has_no_interval():
     with pytest.raises(ValueError, match="do not bound"):
         effects.wald_test(found)
     assert np.isfinite(effects.wald_test(found, [1.0, 0.0]).statistic)
+
+
+def numeric_delta(net, T):
+    """Standard errors of T(network) by differences in every weight: the textbook."""
+    blocks = [*net.coefs_, *net.intercepts_]
+    columns = []
+    for block in blocks:
+        for i in np.ndindex(block.shape):
+            old, h = block[i], 1e-5 * max(abs(block[i]), 0.1)
+            ends = []
+            for s in (1.0, -1.0):
+                block[i] = old + s * h
+                ends.append(T())
+            block[i] = old
+            columns.append((ends[0] - ends[1]) / (2.0 * h))
+    G = np.array(columns)
+    return np.sqrt(np.diag(G.T @ net.parameter_covariance() @ G))
+
+
+@pytest.mark.parametrize("regularization", ["alpha", "evidence"])
+def test_equals_the_numeric_delta_method(regularization):
+    net = MLPRegressorCI(
+        **{**SMALL, "covariance": "bayesian", "regularization": regularization}
+    ).fit(X, y)
+    rows, e = X[:50], 1e-4 * np.eye(2)
+    parent = MLPRegressor.predict
+
+    def at(value):
+        return np.c_[np.full(50, value), rows[:, 1]]
+
+    cases = [
+        (effects.avg_slopes(net, rows, debias=False),
+         lambda: [(parent(net, rows + h) - parent(net, rows - h)).mean() / 2e-4
+                  for h in e]),
+        (effects.comparisons(net, at(-1.0), at(1.0), average=True, debias=False),
+         lambda: [(parent(net, at(1.0)) - parent(net, at(-1.0))).mean()]),
+        (effects.partial_dependence_interval(
+            net, rows, 0, custom_values={0: [-1.0, 0.5]}, debias=False),
+         lambda: [parent(net, at(-1.0)).mean(), parent(net, at(0.5)).mean()]),
+        (effects.delta_method(net, rows[:2], lambda f: f[0] / f[1]),
+         lambda: [np.divide(*parent(net, rows[:2]))]),
+    ]  # fmt: skip
+    for found, T in cases:
+        expected = numeric_delta(net, lambda T=T: np.array(T()))
+        np.testing.assert_allclose(found.std_error, expected, rtol=1e-4)
+
+
+def test_averages_take_the_memory_of_one_chunk():
+    """Not that of a Jacobian, here 48 MiB."""
+    net = MLPRegressorCI(hidden_layer_sizes=(150,), max_iter=5, random_state=0,
+                         covariance=None).fit(X, y)  # fmt: skip
+    network, rows = net._network(), np.tile(X, (70, 1))
+    block = Block((slope_of(rows, np.eye(2)[0]),), np.full((len(rows), 1), 1e-4))
+    with sklearn.config_context(working_memory=2):
+        tracemalloc.start()
+        gradients(network, block)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
