@@ -138,10 +138,11 @@ def kind_of(model: Model, blocks: Sequence[Block], asked: Asked) -> str:
 
 def _rule(model: Model) -> str:
     """Return the dictionary of ``debias="auto"``."""
-    one, n = model.members[0], model.state["rows"]["weight"]
-    alone = not model.committee and one.network.coordinates is None
-    small = alone and one.network.n_parameters < n
-    return "robust" if small or model.misfit else "tangent"
+    n = model.state["rows"]["weight"]
+    small = all(one.network.n_parameters < n for one in model.members)
+    tuned = model.members[0].network.coordinates is not None
+    alone = not (model.committee or tuned)
+    return "robust" if small and (alone or model.misfit) else "tangent"
 
 
 def _plain(model: Model, blocks: tuple[Block, ...]) -> Moments:
@@ -186,11 +187,13 @@ def _corrected(
     cov = mixture.average(
         w, [one.covariance + _outer(one.estimate - T) for one in each]
     )
-    lost = _decided_by_one(w, each)
+    lost = _decided_by_one(w, each) | ~np.isfinite(np.diag(cov))
     cov[lost], cov[:, lost] = np.nan, np.nan
     cov[lost, lost] = np.inf
     _warn_of_correction(w, each, cov)
-    return Moments(T, np.sqrt(np.diag(cov)), lambda: cov.copy(), correction=kind)
+    return Moments(
+        T, np.sqrt(np.diag(cov)), functools.partial(np.copy, cov), correction=kind
+    )
 
 
 def _outer(x: np.ndarray) -> np.ndarray:
@@ -199,7 +202,7 @@ def _outer(x: np.ndarray) -> np.ndarray:
 
 def _decided_by_one(w: np.ndarray, each: Sequence[Corrected]) -> np.ndarray:
     """Return which functionals one training row decides; warns of them."""
-    share = mixture.average(w, [one.largest for one in each])
+    share = np.nan_to_num(mixture.average(w, [one.largest for one in each]))
     lost = share > LARGEST_SHARE
     if lost.any():
         warn(

@@ -74,19 +74,11 @@ def numeric(X: Any, j: int) -> np.ndarray:
 def with_column(X: Any, j: int, new: np.ndarray) -> Any:
     """Return a copy of X with other values in a column."""
     if hasattr(X, "iloc"):
-        return (
-            X.assign(**{str(names_of(X)[j]): new})
-            if isinstance(names_of(X)[j], str)
-            else _assigned(X, j, new)
-        )
-    X = np.array(X, dtype=np.result_type(X.dtype, float) if X.dtype != object else None)
+        X = X.copy()
+        X[names_of(X)[j]] = new
+        return X
+    X = np.array(X, dtype=None if X.dtype == object else np.result_type(X, float))
     X[:, j] = new
-    return X
-
-
-def _assigned(X: Any, j: int, new: np.ndarray) -> Any:
-    X = X.copy()
-    X[names_of(X)[j]] = new
     return X
 
 

@@ -75,7 +75,8 @@ def corrected(
         c = rows.representers(G, SHARE)
     back, q = rows.rows.back(c)
     w = c + rows.smoother(G - back) if rows.smooths else c
-    squares = (w * rows.noise[:, None]).T @ w
+    with np.errstate(invalid="ignore"):  # a noise that is not bounded
+        squares = (w * rows.noise[:, None]).T @ w
     size = np.maximum(np.sum(w**2, axis=0), np.finfo(float).tiny)
     return Corrected(
         T + q, q, squares,

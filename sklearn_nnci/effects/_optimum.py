@@ -8,6 +8,7 @@ so that cov(x*) = H^-1 S H^-1, S the covariance of the slopes at x*; and f(x*) h
 error of f there, since its derivative by x* is 0 (the envelope theorem).
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,7 +183,7 @@ def _estimates(
     estimate = np.append(low + u * width, linear.estimate[-1])
     return Estimates(
         estimate, np.sqrt(np.diag(cov)), linear.dof, linear.term, linear.contrast,
-        joint=lambda: cov.copy(),
+        joint=functools.partial(np.copy, cov),
     )  # fmt: skip
 
 

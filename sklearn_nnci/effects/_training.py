@@ -92,7 +92,8 @@ def trained(member: Member, rows: Given) -> Trained:
             "fit."
         )
     penalty, smooths = _penalty(member, reduced, problem.penalty)
-    return Trained(reduced, penalty, smooths, _noise(member, reduced.rows))
+    noise = _noise(member, reduced, problem.penalty)
+    return Trained(reduced, penalty, smooths, noise)
 
 
 def _penalty(member: Member, reduced: Reduction, own: Penalty) -> tuple[Penalty, bool]:
@@ -118,7 +119,7 @@ def _offset(member: Member, reduced: Reduction, own: Penalty) -> float:
     switched off has one that nothing determines, and its step is rounding.
     """
     rows, network = reduced.rows.gather(), member.network
-    e = reduced.rows.gather().chunk(weighted=True).residuals.T
+    e = rows.chunk(weighted=True).residuals.T
     g = rows.back(e)[0] - own.apply(network.parameters)[:, None]
     information = reduced.penalise(own._replace(n_free=network.n_outputs))
     moved, s2 = information.smoother(g), member.state["noise"][0, 0]
@@ -126,8 +127,18 @@ def _offset(member: Member, reduced: Reduction, own: Penalty) -> float:
     return float(np.linalg.norm(moved) / size) if size > 0.0 else np.inf
 
 
-def _noise(member: Member, rows: Any) -> np.ndarray:
-    """Return s^2 at the training rows, in squared units of their residuals, (n,)."""
+def _noise(member: Member, reduced: Reduction, own: Penalty) -> np.ndarray:
+    """Return s^2 at the training rows, in squared units of their residuals, (n,).
+
+    Of robust covariances it is the squared residual of each row, as they take it.
+    """
+    state, rows = member.state, reduced.rows.gather()
+    formula, Sigma = FORMULAS[state["report"]["method"]], state["noise"]
+    if formula.robust:
+        filling = formula.meat(Sigma, reduced.totals.weight, state["dof"])
+        pairs = reduced.penalise(own).rowwise()
+        roots = [filling.at(*pair).noise_root.ravel() for pair in pairs]
+        return np.concatenate(roots) ** 2
     X = rows.arrays()[0]
-    relative = standard_errors.relative_variance(member.state, member.network, X)
-    return member.state["noise"][0, 0] * relative[0] / rows.scale[0] ** 2
+    relative = standard_errors.relative_variance(state, member.network, X)
+    return Sigma[0, 0] * relative[0] / rows.scale[0] ** 2

@@ -1,7 +1,10 @@
 """Corrected averages, against the algebra written out densely."""
 
+import pickle
+
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from cases import SMALL, sine_data
 
 from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI, effects, exceptions
@@ -90,6 +93,52 @@ def test_network_at_its_minimum_is_a_smoother():
     T, q, S = expected(net, Lambda, noise, X, (0, 1), prior=prior)
     np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
     np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+
+
+def test_robust_covariances_take_each_residual():
+    """HC3, after statsmodels; and no bounds where nothing is left of the rows."""
+    rng = np.random.default_rng(0)
+    noisy = y + np.abs(X[:, 0]) * rng.standard_normal(len(y))
+    line = dict(hidden_layer_sizes=(), solver="lbfgs", alpha=0.0, polish=True,
+                max_iter=3000, tol=1e-10, random_state=0)  # fmt: skip
+    for name in ("HC0", "HC1", "HC2", "HC3"):
+        net = MLPRegressorCI(covariance=name, **line).fit(X, noisy)
+        found = effects.avg_slopes(net, X, training=(X, noisy), debias="tangent")
+        ols = sm.OLS(noisy, sm.add_constant(X)).fit(cov_type=name)
+        np.testing.assert_allclose(found.std_error, ols.bse[1:], rtol=1e-7)
+    few = X[:20], y[:20]
+    net = MLPRegressorCI(**{**SMALL, "hidden_layer_sizes": (30,)},
+                         covariance="least_squares").fit(*few)  # fmt: skip
+    assert np.isinf(net.get_prediction(X[:1]).se_mean).all()
+    found = effects.avg_slopes(net, X[:20], training=few, debias="tangent")
+    assert np.isinf(found.std_error).all()
+
+
+def test_uneven_noise_counts_where_it_is():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (300, 2))
+    noisy = np.sin(x[:, 0]) + 0.3 * np.exp(x[:, 0] / 2) * rng.standard_normal(300)
+    net = tuned(variance="auto").fit(x, noisy)
+    assert net.inference_.variance != "constant"
+    found = effects.avg_slopes(net, x, training=(x, noisy))
+    even = effects.avg_slopes(tuned().fit(x, noisy), x, training=(x, noisy))
+    s2 = net.get_prediction(x).noise_variance
+    J, Lambda = net.jacobian(x), prior_of_raw_parameters(net)
+    G = np.array([average_slope(net, x, j)[1] for j in (0, 1)]).T
+    c = J @ np.linalg.solve(J.T @ J + SHARE * Lambda, G)
+    w = J @ np.linalg.solve(J.T @ J + Lambda, G - J.T @ c) + c
+    q = c.T @ (noisy - net.predict(x))
+    expected = (w * s2[:, None]).T @ w + np.outer(q, q)
+    np.testing.assert_allclose(found.covariance(), expected, rtol=1e-6)
+    assert not np.allclose(found.std_error, even.std_error, rtol=1e-3)
+
+
+def test_estimates_can_be_pickled():
+    net = tuned().fit(X, y)
+    for options in (dict(debias=False), dict(training=(X, y))):
+        found = effects.avg_slopes(net, X, **options)
+        again = pickle.loads(pickle.dumps(found))
+        np.testing.assert_array_equal(again.covariance(), found.covariance())
 
 
 @pytest.mark.parametrize("alpha", [0.05, 1.0])
