@@ -7,6 +7,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from sklearn_nnci import _critical as critical
+from sklearn_nnci._prediction import Prediction
 from sklearn_nnci.effects import _columns as columns
 from sklearn_nnci.effects._model import model_of
 from sklearn_nnci.metrics import unwrap
@@ -116,61 +117,65 @@ def inverse_predict(
         )
     if method not in ("inversion", "wald"):
         raise ValueError(f"method must be 'inversion' or 'wald', got {method!r}.")
-    curve = _curve(estimator, y0, feature, at, bounds, obs, level)
-    x = _crossing(curve, *bounds)
+    row, (low, high) = columns.table(at), bounds
+    if len(row) != 1:
+        raise ValueError(f"at must be one row of X, got {len(row)}.")
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise ValueError(f"bounds must be (low, high), finite, got {bounds!r}.")
+    y0, column = np.atleast_1d(y0).astype(float), columns.position(row, feature)
+    dof, m = model_of(estimator).dof, y0.size if obs else 0
+    curve = Curve(estimator, row, column, float(y0.mean()), m, float(level), dof)
+    x = _crossing(curve, low, high)
     if method == "wald":
-        return _wald(curve, x, bounds, level)
-    low, high = _inverted(curve, x, *bounds)
-    return InversePrediction(x, low, high, np.nan, method)
+        return _wald(curve, x, high - low)
+    return InversePrediction(x, *_inverted(curve, x, low, high), np.nan, method)
 
 
 class Curve(NamedTuple):
     """y along one column, less y0."""
 
-    mean: Callable[[np.ndarray], np.ndarray]
-    interval: Callable[[np.ndarray], np.ndarray]
-    """Of y, (k, 2)."""
-    std_error: Callable[[np.ndarray], np.ndarray]
+    estimator: Any
+    row: Any
+    """One row of X."""
+    column: int
+    """Number of the column that varies."""
+    y0: float
+    m: int
+    """Observations that y0 is the mean of; 0: it is a value of the mean."""
+    level: float
     dof: float
 
+    def predicted(self, x: np.ndarray) -> Prediction:
+        """Return the `Prediction` at values of the column."""
+        rows = columns.take(self.row, np.zeros(len(x), dtype=int))
+        moved = columns.with_column(rows, self.column, x)
+        end, seen = unwrap(self.estimator, moved)
+        return end.get_prediction(seen)
 
-def _curve(
-    estimator: Any, y0: Any, feature: Any, at: Any, bounds: Any, obs: bool,
-    level: np.ndarray,
-) -> Curve:  # fmt: skip
-    """Return the `Curve` of a column, other columns as `at`."""
-    model, row = model_of(estimator), columns.table(at)
-    if len(row) != 1:
-        raise ValueError(f"at must be one row of X, got {len(row)}.")
-    low, high = bounds
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise ValueError(f"bounds must be (low, high), finite, got {bounds!r}.")
-    j, observed = columns.position(row, feature), np.atleast_1d(y0).astype(float)
-    target, m = observed.mean(), observed.size
+    def mean(self, x: np.ndarray) -> np.ndarray:
+        """Return f - y0, (k,)."""
+        return np.ravel(self.predicted(x).mean) - self.y0
 
-    def predicted(x: np.ndarray) -> Any:
-        rows = columns.take(row, np.zeros(len(x), dtype=int))
-        end, rows = unwrap(estimator, columns.with_column(rows, j, x))
-        return end.get_prediction(rows)
+    def std_error(self, found: Prediction) -> np.ndarray:
+        """Return the standard error of f - y0, (k,)."""
+        if self.m < 2:
+            return np.ravel(found.se_obs if self.m else found.se_mean)
+        return np.sqrt(np.ravel(found.se_mean**2 + found.noise_variance / self.m))
 
-    def std_error(x: np.ndarray) -> np.ndarray:
-        found = predicted(x)
-        if not obs or m == 1:
-            return np.ravel(found.se_obs if obs else found.se_mean)
-        return np.sqrt(np.ravel(found.se_mean**2 + found.noise_variance / m))
+    @property
+    def critical(self) -> float:
+        """Student's quantile."""
+        return float(stats.t.isf((1.0 - self.level) / 2.0, self.dof))
 
-    def interval(x: np.ndarray) -> np.ndarray:
-        if obs and m > 1:  # the law of a mean is nearer to Student's
-            c = critical.pointwise(level, np.asarray(model.dof))
-            half = c * std_error(x)
-            mean = np.ravel(predicted(x).mean)
-            return np.stack([mean - half, mean + half], axis=1) - target
-        found = predicted(x).conf_int(float(level), obs=obs)
-        return found.reshape(-1, 2) - target
-
-    return Curve(
-        lambda x: np.ravel(predicted(x).mean) - target, interval, std_error, model.dof
-    )
+    def outside(self, x: np.ndarray) -> np.ndarray:
+        """Return how far y0 is outside of intervals, (k,); negative inside."""
+        found = self.predicted(x)
+        if self.m < 2:
+            interval = found.conf_int(self.level, obs=self.m == 1).reshape(-1, 2)
+        else:  # the law of a mean is nearer to Student's
+            half = self.critical * self.std_error(found)
+            interval = np.ravel(found.mean)[:, None] + np.stack([-half, half], axis=1)
+        return np.maximum(interval[:, 0] - self.y0, self.y0 - interval[:, 1])
 
 
 def _crossing(curve: Curve, low: float, high: float) -> float:
@@ -200,24 +205,22 @@ def _root(f: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> flo
 def _inverted(curve: Curve, x: float, low: float, high: float) -> tuple[float, float]:
     """Return from where to where intervals of y contain y0."""
     grid = np.union1d(np.linspace(low, high, GRID), [x])
-
-    def outside(x: np.ndarray) -> np.ndarray:
-        """Return how far y0 is outside of the interval; negative inside."""
-        bounds = curve.interval(x)
-        return np.maximum(bounds[:, 0], -bounds[:, 1])
-
-    inside = np.flatnonzero(outside(grid) <= 0.0)
+    inside = np.flatnonzero(curve.outside(grid) <= 0.0)
     first, last = inside[0], inside[-1]
-    start = -np.inf if first == 0 else _root(outside, grid[first - 1], grid[first])
-    at_end = last == len(grid) - 1
-    return start, np.inf if at_end else _root(outside, grid[last], grid[last + 1])
+    start, end = -np.inf, np.inf
+    if first > 0:
+        start = _root(curve.outside, grid[first - 1], grid[first])
+    if last < len(grid) - 1:
+        end = _root(curve.outside, grid[last], grid[last + 1])
+    return start, end
 
 
-def _wald(curve: Curve, x: float, bounds: Any, level: np.ndarray) -> InversePrediction:
+def _wald(curve: Curve, x: float, width: float) -> InversePrediction:
     """Return x with the interval of its linearisation."""
-    h = STEP * (bounds[1] - bounds[0])
+    h = STEP * width
     above, below = curve.mean(np.array([x + h, x - h]))
-    slope, se = (above - below) / (2.0 * h), curve.std_error(np.array([x]))[0]
-    error = abs(se / slope) if slope else np.inf
-    half = float(stats.t.isf((1.0 - level) / 2.0, curve.dof)) * error
-    return InversePrediction(x, x - half, x + half, float(error), "wald")
+    se = curve.std_error(curve.predicted(np.array([x])))[0]
+    slope = (above - below) / (2.0 * h)
+    error = float(abs(se / slope)) if slope else np.inf
+    half = curve.critical * error
+    return InversePrediction(x, x - half, x + half, error, "wald")

@@ -1,6 +1,7 @@
 """Partial dependence with intervals."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from sklearn_nnci.effects import _columns as columns
 from sklearn_nnci.effects._answers import Asked, answer
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block, level_of
-from sklearn_nnci.effects._model import model_of
+from sklearn_nnci.effects._model import Model, model_of
 from sklearn_nnci.effects._support import check_range, warn_of_edges
 
 
@@ -80,31 +81,78 @@ def partial_dependence_interval(
     model, X = model_of(estimator), columns.table(X)
     if kind not in ("average", "individual"):
         raise ValueError(f"kind must be 'average' or 'individual', got {kind!r}.")
-    average, n = kind == "average", len(X)
-    omega = columns.row_weights(X, sample_weight, None)[0] if average else None
-    blocks, grids, names = [], [], []
-    for j in columns.positions(X, features):
-        own = _custom(X, j, custom_values)
-        grid = _grid(X, j, grid_resolution, percentiles) if own is None else own
-        if average:
-            column = columns.values(X, j)
-            if column is not None:
-                warn_of_edges(column, grid)
-        for value in grid:
-            seen = model.sees(columns.with_column(X, j, np.full(n, value)))
-            if omega is not None and debias is not False:
-                check_range(model, seen, omega, f"the point {value}")
-            blocks.append(Block((level_of(seen),), omega))
-        grids.append(grid)
-        names += [str(columns.names_of(X)[j])] * len(grid)
-    repeats = 1 if average else n
-    points = np.repeat(np.concatenate(grids), repeats)
-    rows = {} if average else {"row": np.tile(np.arange(n), len(names))}
-    asked = Asked(debias, training, population) if average else Asked(False)
-    return answer(
-        model, blocks, asked, term=np.repeat(names, repeats),
-        contrast=[f"{kind} f"] * len(points), columns={"value": points, **rows},
-    )  # fmt: skip
+    curves = [
+        Points(j, _points(X, j, grid_resolution, percentiles, custom_values))
+        for j in columns.positions(X, features)
+    ]
+    if kind == "individual":
+        return _individual(model, X, curves)
+    omega, _ = columns.row_weights(X, sample_weight, None)
+    blocks = [Block((level_of(seen),), omega) for seen in _rows(model, X, curves)]
+    if debias is not False:
+        _check(X, model, curves, blocks)
+    asked = Asked(debias, training, population)
+    return answer(model, blocks, asked, **_labels(X, curves, "average f"))
+
+
+class Points(NamedTuple):
+    """The points of a curve."""
+
+    column: int
+    """Number of the column."""
+    values: np.ndarray
+    """(k,)."""
+
+
+def _rows(model: Model, X: Any, curves: list[Points]) -> Iterator[np.ndarray]:
+    """Yield the rows, as the network sees them, with each value of each column."""
+    for column, values in curves:
+        for value in values:
+            yield model.sees(columns.with_column(X, column, np.full(len(X), value)))
+
+
+def _individual(model: Model, X: Any, curves: list[Points]) -> Estimates:
+    """Return the curve of each row."""
+    n = len(X)
+    blocks = [Block((level_of(seen),)) for seen in _rows(model, X, curves)]
+    labels = _labels(X, curves, "individual f", n)
+    labels["columns"]["row"] = np.tile(np.arange(n), len(blocks))
+    return answer(model, blocks, Asked(False), **labels)
+
+
+def _labels(
+    X: Any, curves: list[Points], contrast: str, repeats: int = 1
+) -> dict[str, Any]:
+    """Return what the estimates are called, each point `repeats` times."""
+    names = columns.names_of(X)
+    terms = [str(names[j]) for j, values in curves for _ in values]
+    points = np.concatenate([values for _, values in curves])
+    return dict(
+        term=np.repeat(terms, repeats),
+        contrast=[contrast] * (len(points) * repeats),
+        columns={"value": np.repeat(points, repeats)},
+    )
+
+
+def _check(X: Any, model: Model, curves: list[Points], blocks: list[Block]) -> None:
+    """Refuse points outside of the range of the training rows; warn at its edges."""
+    points = np.concatenate([values for _, values in curves])
+    for point, block in zip(points, blocks, strict=True):
+        check_range(model, block.terms[0].X, block.weight, f"the point {point}")
+    for j, values in curves:
+        column = columns.values(X, j)
+        if column is not None:
+            warn_of_edges(column, values)
+
+
+def _points(
+    X: Any, j: int, resolution: int, percentiles: Any, custom_values: Any
+) -> np.ndarray:
+    """Return the points of a column: those given, or a grid."""
+    for feature, points in (custom_values or {}).items():
+        if columns.position(X, feature) == j:
+            return np.asarray(points)
+    return _grid(X, j, resolution, percentiles)
 
 
 def _grid(X: Any, j: int, resolution: int, percentiles: Any) -> np.ndarray:
@@ -117,11 +165,3 @@ def _grid(X: Any, j: int, resolution: int, percentiles: Any) -> np.ndarray:
         return distinct
     low, high = np.quantile(column, percentiles)
     return np.linspace(low, high, resolution)
-
-
-def _custom(X: Any, j: int, custom_values: Any) -> np.ndarray | None:
-    """Return the points that were given for a column, if any."""
-    for feature, points in (custom_values or {}).items():
-        if columns.position(X, feature) == j:
-            return np.asarray(points)
-    return None

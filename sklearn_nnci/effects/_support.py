@@ -1,5 +1,7 @@
 """Where the rows that trained say something of an average."""
 
+from typing import Any
+
 import numpy as np
 
 from sklearn_nnci import exceptions
@@ -15,7 +17,7 @@ LEAST_BEYOND = 0.05
 ROUNDING = 1e-9
 
 
-def check_range(model: Model, seen: np.ndarray, omega: np.ndarray, name: str) -> None:
+def check_range(model: Model, seen: np.ndarray, omega: Any, name: str) -> None:
     """Refuse averages over rows most of which are outside of the training range."""
     low, high = model.state["low"], model.state["high"]
     room = ROUNDING * np.maximum(high - low, np.abs(high))
