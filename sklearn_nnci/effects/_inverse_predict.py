@@ -160,7 +160,8 @@ class Curve(NamedTuple):
         """Return the standard error of f - y0, (k,)."""
         if self.m < 2:
             return np.ravel(found.se_obs if self.m else found.se_mean)
-        return np.sqrt(np.ravel(found.se_mean**2 + found.noise_variance / self.m))
+        noise = np.asarray(found.noise_variance)
+        return np.sqrt(np.ravel(found.se_mean**2 + noise / self.m))
 
     @property
     def critical(self) -> float:

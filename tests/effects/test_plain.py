@@ -73,15 +73,18 @@ def numeric_slopes(model, rows, j, h=1e-3):
 
 
 def test_slopes_are_limits_of_differences(net):
-    """Excess variance and starts nearby included."""
-    if net.variance == "auto" and net.inference_.variance != "constant":
-        pytest.skip("the excess is taken as constant around a row")
+    """Excess variance and starts nearby included.
+
+    Where it varies, as the noise does, the excess is a constant around each row.
+    """
+    uneven = net.variance == "auto" and net.inference_.variance != "constant"
+    rtol = 0.1 if uneven else 1e-3
     found = effects.slopes(net, X[:5], [1])
     f, cov = numeric_slopes(net, X[:5], 1)
     np.testing.assert_allclose(found.estimate, f, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.std_error**2, np.diag(cov), rtol=1e-3)
+    np.testing.assert_allclose(found.std_error**2, np.diag(cov), rtol=rtol)
     np.testing.assert_allclose(
-        found.covariance(), cov, rtol=1e-3, atol=1e-3 * np.diag(cov).max()
+        found.covariance(), cov, rtol=rtol, atol=rtol * np.diag(cov).max()
     )
 
 
