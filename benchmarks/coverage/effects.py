@@ -3,8 +3,8 @@
 Data sets of a known smooth mean; committees of six starts with their own penalties
 (``mix``), or one network of a given alpha (``alpha 0.05``, polished; ``default``, relu
 by adam). Each is asked for every average slope (AME), an average contrast of the first
-input (CON), a partial dependence in the upper sixth of the first input (PD), and for
-slopes and contrasts at ten rows (point), under each of the rules
+input (CON), a partial dependence in the upper sixth of the first input (PD), a band
+over it (sup-t, 50 points), and for slopes and contrasts at ten rows, under the rules
 
     plain   debias=False            auto    the default
     robust  debias="robust"         population, of the default, and of its sample target
@@ -180,6 +180,22 @@ def points(cell, model, X, rng):
     yield from (("contrast of rows", found, k, truth[k]) for k in range(POINTS))
 
 
+def band_of(cell, model, X, y):
+    """Return the row of a simultaneous band over a partial dependence of 50 points.
+
+    Its estimate is the largest distance from the truth, in half widths.
+    """
+    found = effects.partial_dependence_interval(model, X, 0, training=(X, y))
+    truth, Z = [], X.copy()
+    for value in found.columns["value"]:
+        Z[:, 0] = value
+        truth.append(cell.mean(Z).mean())
+    low, high = found.conf_int(LEVEL, simultaneous="sup-t").T
+    off = np.max(np.abs(found.estimate - truth) / ((high - low) / 2.0))
+    return dict(rule="auto", what="PD, band", estimate=off, truth=off, low=0.0,
+                high=1.0, std_error=np.nan, score=np.mean(high - low))  # fmt: skip
+
+
 def of_population(cell, X, what):
     """Return the truth of an average over the distribution, X setting its points."""
     Z = cell.draw(np.random.default_rng(1), LARGE)
@@ -230,6 +246,7 @@ def replicate(name, model_name, number, rules):
                 rows.append(line_of("population", what, found, k,
                                     of_population(cell, X, what)))  # fmt: skip
         rows += [line_of("none", *one) for one in points(cell, model, X, rng)]
+        rows.append(band_of(cell, model, X, y))
     same = dict(cell=name, model=model_name, replicate=number)
     return [same | row for row in rows]
 

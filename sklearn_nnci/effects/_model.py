@@ -100,10 +100,12 @@ class Model(NamedTuple):
         n = len(seen)
         if self.inverse is None:
             return np.ones(n), np.zeros(n)
-        u = self.predicts(seen)
-        y = self.inverse.of(u).reshape(n)
         a = self.inverse.slopes.ravel()
-        slope = np.full(n, a[0]) if np.isfinite(a).all() else self._slope(u)
+        if self.is_line:
+            b = self.inverse.of(np.zeros(1)).ravel()
+            return np.full(n, a[0]), np.full(n, b[0])
+        u = self.predicts(seen)
+        slope = self._slope(u)
         if not (np.isfinite(slope).all() and slope.all()):
             raise ValueError(
                 f"The inverse of transformer_={self.inverse.transformer!r} has no "
@@ -111,7 +113,7 @@ class Model(NamedTuple):
                 "errors. Try a transformer that does not clip, or regressor_ of the "
                 "model, whose effects are on the transformed y."
             )
-        return slope, y - slope * u
+        return slope, self.inverse.of(u).reshape(n) - slope * u
 
     def _slope(self, u: np.ndarray) -> np.ndarray:
         """Return g'(u) of an inverse that is no line."""

@@ -112,7 +112,7 @@ def _folds(n: int) -> np.ndarray:
 def _by_fold(
     network: Network, P: Polynomials, blocks: Sequence[Block]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums (F, q, K) of functionals over folds, and their weights (F, K)."""
+    """Return the sums (F, q, K) of functionals over folds, and their sizes (F, K)."""
     sums, shares = [], []
     for one in blocks:
         assert one.weight is not None
@@ -122,7 +122,7 @@ def _by_fold(
         G = functionals.gradients(network, split).reshape(-1, FOLDS, one.size)
         values = np.sum([P.summands(term) for term in one.terms], axis=0)
         sums.append(np.concatenate([G.swapaxes(0, 1), values.T @ omega], axis=1))
-        shares.append(omega.sum(axis=1))
+        shares.append(np.abs(omega).sum(axis=1))
     return np.concatenate(sums, axis=2), np.concatenate(shares, axis=1)
 
 

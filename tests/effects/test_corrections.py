@@ -237,6 +237,23 @@ def test_robust_weights_are_ridge_in_the_larger_dictionary(monkeypatch):
     np.testing.assert_allclose(found.estimate, T + q, rtol=1e-7)
 
 
+def test_contrasts_of_averages_are_differences(monkeypatch):
+    """At a given strength; weights of either sign, of sum 0."""
+    from sklearn_nnci.effects import _riesz
+
+    monkeypatch.setattr(_riesz, "STRENGTHS", np.array([1e-3]))
+    net = tuned().fit(X, y)
+    above = X[:, 0] > 0
+    L = np.array([above / above.sum(), ~above / (~above).sum()])
+    L = np.vstack([L, L[0] - L[1]])
+    for debias in ("tangent", "robust"):
+        found = effects.linear_combinations(net, X, L, training=(X, y), debias=debias)
+        one, two, contrast = found.estimate
+        assert contrast == pytest.approx(one - two, rel=1e-8)
+        D = np.array([1.0, -1.0, -1.0])
+        assert D @ found.covariance() @ D < 1e-10 * found.std_error[2] ** 2
+
+
 def test_strength_is_that_of_the_least_riesz_loss():
     """Folds written out, on a problem where the strengths of two functionals differ."""
     from sklearn_nnci.effects import _riesz

@@ -15,7 +15,12 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, effects
+from sklearn_nnci import (
+    MLPEnsembleRegressorCI,
+    MLPRegressorCI,
+    TransformedTargetRegressorCI,
+    effects,
+)
 
 X, y = sine_data(100, 2)
 X = X * [10.0, 0.1] + [5.0, -1.0]
@@ -171,3 +176,29 @@ def test_sparse_rows_lists_and_names():
         effects.slopes(net, X[:3], "x1").estimate,
         effects.slopes(net, X[:3], 1).estimate,
     )
+
+
+def test_committee_behind_scalers():
+    own = MLPRegressorCI(regularization="evidence", activation="tanh")
+    committee = MLPEnsembleRegressorCI(
+        own, architectures=((3,),), n_starts=2, random_state=0
+    )
+    model = TransformedTargetRegressorCI(
+        make_pipeline(StandardScaler(), committee), transformer=StandardScaler()
+    ).fit(X, y)
+    found = effects.slopes(model, X[:3], 1)
+    h = 1e-4 * X[:, 1].std() * np.eye(2)[1]
+    slope = (model.predict(X[:3] + h) - model.predict(X[:3] - h)) / (2 * h[1])
+    np.testing.assert_allclose(found.estimate, slope, rtol=1e-6)
+    known = model.get_prediction(X[:3])
+    levels = effects.linear_combinations(model, X[:3], np.eye(3))
+    np.testing.assert_allclose(levels.std_error, known.se_mean, rtol=1e-8)
+    corrected = effects.avg_slopes(model, X, training=(X, y))
+    inner = effects.avg_slopes(
+        model.regressor_[-1], model.regressor_[0].transform(X),
+        training=(model.regressor_[0].transform(X),
+                  model.transformer_.transform(y[:, None])[:, 0]),
+    )  # fmt: skip
+    unit = y.std() / X.std(axis=0)
+    np.testing.assert_allclose(corrected.estimate, unit * inner.estimate, rtol=1e-7)
+    np.testing.assert_allclose(corrected.std_error, unit * inner.std_error, rtol=1e-6)
