@@ -20,6 +20,7 @@ from sklearn_nnci import exceptions
 from sklearn_nnci._warn import warn
 from sklearn_nnci.effects import _functionals as functionals
 from sklearn_nnci.effects import _plain as plain
+from sklearn_nnci.effects import _riesz as riesz
 from sklearn_nnci.effects._debias import LARGEST_SHARE, Corrected, corrected
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block
@@ -138,9 +139,10 @@ def kind_of(model: Model, blocks: Sequence[Block], asked: Asked) -> str:
 
 def _rule(model: Model) -> str:
     """Return the dictionary of ``debias="auto"``."""
-    n = model.state["rows"]["weight"]
-    small = all(one.network.n_parameters < n for one in model.members)
-    tuned = model.members[0].network.coordinates is not None
+    n, networks = model.state["rows"]["weight"], [one.network for one in model.members]
+    small = all(one.n_parameters < n for one in networks)
+    small = small and max(map(riesz.size, networks)) <= riesz.MOST_COLUMNS
+    tuned = networks[0].coordinates is not None
     alone = not (model.committee or tuned)
     return "robust" if small and (alone or model.misfit) else "tangent"
 

@@ -71,6 +71,13 @@ class Polynomials(NamedTuple):
         return rows
 
 
+def size(network: Network) -> int:
+    """Return q, the columns of the dictionary."""
+    d = len(network.coefs[0])
+    pairs = d * (d + 1) // 2 if d <= MOST_PRODUCTS else d
+    return network.n_parameters + 1 + 2 * d + pairs
+
+
 def weights(network: Network, rows: Rows, blocks: Sequence[Block]) -> np.ndarray:
     """Return c (n, K), rows weighted, of functionals that average.
 
@@ -78,8 +85,7 @@ def weights(network: Network, rows: Rows, blocks: Sequence[Block]) -> np.ndarray
     """
     X, _, w = rows.arrays()
     X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    P = Polynomials.of(X)
-    q = network.n_parameters + P(X[:1]).shape[1]
+    P, q = Polynomials.of(X), size(network)
     if q > MOST_COLUMNS:
         raise ValueError(
             f"debias='robust' factors a dictionary of {q} columns, more than "
@@ -89,13 +95,13 @@ def weights(network: Network, rows: Rows, blocks: Sequence[Block]) -> np.ndarray
     fold = _folds(len(B))
     gram = np.array([B[fold == k].T @ B[fold == k] for k in range(FOLDS)])
     counts = np.array([w[fold == k].sum() for k in range(FOLDS)])
-    size = np.sqrt(np.diag(gram.sum(axis=0)) / counts.sum())
-    kept = size > NEGLIGIBLE * size.max()
-    size = size[kept]
-    gram = gram[:, kept][:, :, kept] / np.outer(size, size)
+    scale = np.sqrt(np.diag(gram.sum(axis=0)) / counts.sum())
+    kept = scale > NEGLIGIBLE * scale.max()
+    scale = scale[kept]
+    gram = gram[:, kept][:, :, kept] / np.outer(scale, scale)
     M, shares = _by_fold(network, P, blocks)
-    rho = _ridge(gram, counts, M[:, kept] / size[:, None], shares)
-    return B[:, kept] @ (rho / size[:, None]) / counts.sum()
+    rho = _ridge(gram, counts, M[:, kept] / scale[:, None], shares)
+    return B[:, kept] @ (rho / scale[:, None]) / counts.sum()
 
 
 def _jacobian(rows: Rows) -> np.ndarray:

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from cases import SMALL, sine_data
+from cases import SMALL, Case, sine_data
 
 from sklearn_nnci import MLPEnsembleRegressorCI, MLPRegressorCI, effects, exceptions
 from sklearn_nnci._network import directional, jacobian, perceptron
-from sklearn_nnci.effects._riesz import Polynomials
+from sklearn_nnci.effects._riesz import Polynomials, size
 
 X, y = sine_data(120, 2)
 SHARE = 0.1
@@ -93,6 +93,18 @@ def test_network_at_its_minimum_is_a_smoother():
     T, q, S = expected(net, Lambda, noise, X, (0, 1), prior=prior)
     np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
     np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+
+
+def test_a_dictionary_that_is_too_large(monkeypatch):
+    """Refused on request, and then not the default's choice."""
+    from sklearn_nnci.effects import _riesz
+
+    net = MLPRegressorCI(**SMALL).fit(X, y)
+    assert effects.avg_slopes(net, X, training=(X, y)).correction == "robust"
+    monkeypatch.setattr(_riesz, "MOST_COLUMNS", 20)
+    assert effects.avg_slopes(net, X, training=(X, y)).correction == "tangent"
+    with pytest.raises(ValueError, match="dictionary of 21 columns"):
+        effects.avg_slopes(net, X, training=(X, y), debias="robust")
 
 
 def test_robust_covariances_take_each_residual():
@@ -200,6 +212,10 @@ def test_polynomials_and_their_derivatives():
     rows, v = rng.normal(2, 3, (20, 3)), rng.normal(size=3)
     P = Polynomials.of(rows)
     assert P(rows).shape == (20, 1 + 3 + 6 + 3)
+    for d in (3, 15, 16):
+        network = Case("tanh", (2,), n_features=d).network
+        own = Polynomials.of(rng.normal(size=(4, d)))(np.ones((1, d)))
+        assert size(network) == network.n_parameters + own.shape[1]
     z = (rows - rows.mean(0)) / rows.std(0)
     np.testing.assert_allclose(P(rows)[:, 5], z[:, 0] * z[:, 1], rtol=1e-12)
     step = P(rows + 1e-100j * v).imag / 1e-100
