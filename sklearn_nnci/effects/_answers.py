@@ -18,6 +18,7 @@ import numpy as np
 from sklearn_nnci import _mixture as mixture
 from sklearn_nnci import exceptions
 from sklearn_nnci._warn import warn
+from sklearn_nnci.effects import _columns as columns
 from sklearn_nnci.effects import _functionals as functionals
 from sklearn_nnci.effects import _plain as plain
 from sklearn_nnci.effects import _riesz as riesz
@@ -65,14 +66,7 @@ def check(asked: Asked) -> None:
             "debias must be 'auto', 'tangent', 'robust' or False, got "
             f"{asked.debias!r}."
         )
-    if asked.training is not None:
-        given = isinstance(asked.training, (tuple, list))
-        if not given or len(asked.training) not in (2, 3):
-            raise ValueError(
-                "training must be the rows given to fit, (X, y) or (X, y, "
-                f"sample_weight), got {type(asked.training).__name__}. Try training="
-                "(X_train, y_train)."
-            )
+    columns.trained_on(asked.training)
 
 
 def answer(

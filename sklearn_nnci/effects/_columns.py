@@ -26,6 +26,21 @@ def table(X: Any) -> Any:
     return X
 
 
+def trained_on(training: Any) -> Any:
+    """Return the X of the rows that trained as a `table`, None if they are not given.
+
+    ValueError if they are given otherwise than as (X, y) or (X, y, sample_weight).
+    """
+    if training is None:
+        return None
+    if not isinstance(training, (tuple, list)) or len(training) not in (2, 3):
+        raise ValueError(
+            "training must be the rows given to fit, (X, y) or (X, y, sample_weight), "
+            f"got {type(training).__name__}. Try training=(X_train, y_train)."
+        )
+    return table(training[0])
+
+
 def names_of(X: Any) -> list[Any]:
     """Return the names of the columns; x0, x1, ... of an array."""
     if hasattr(X, "iloc"):
@@ -92,8 +107,7 @@ def spread(X: Any, j: int, training: Any) -> float:
 
     ValueError where it is 0.
     """
-    rows = X if training is None else table(training[0])
-    column = numeric(rows, j)
+    column = numeric(X if training is None else trained_on(training), j)
     sd = float(np.nanstd(column)) if len(column) else 0.0
     if not sd > 0.0:
         raise ValueError(
@@ -103,7 +117,7 @@ def spread(X: Any, j: int, training: Any) -> float:
     return sd
 
 
-def direction(model: Model, X: Any, j: int, sd: float) -> np.ndarray | None:
+def direction(model: Model, X: Any, j: int) -> np.ndarray | None:
     """Return dx/dX_j (d,), x what the network sees; None if that is not constant.
 
     By the values of the steps before the network alone, over steps of either size.
@@ -112,12 +126,13 @@ def direction(model: Model, X: Any, j: int, sd: float) -> np.ndarray | None:
         return np.eye(X.shape[1])[j]
     some = take(X, np.linspace(0, len(X) - 1, min(len(X), TESTED)).astype(int))
     column, found = numeric(some, j), []
-    for h in np.multiply(STEPS, sd):
+    size = np.std(numeric(X, j)) or np.abs(column).max() or 1.0
+    for h in np.multiply(STEPS, size):
         ends = (model.sees(with_column(some, j, column + s * h)) for s in (1.0, -1.0))
         found.append((next(ends) - next(ends)) / (2.0 * h))
     slopes = np.vstack(found)
     v = slopes.mean(axis=0)
-    straight = np.abs(slopes - v).max() <= STRAIGHT * max(np.abs(v).max(), 1e-300)
+    straight = np.abs(slopes - v).max() <= STRAIGHT * np.abs(v).max()
     return v if straight else None
 
 

@@ -146,7 +146,7 @@ def _search(
     for j, value in zip(chosen, low, strict=True):
         start = columns.with_column(start, j, np.array([value]))
     for j, width in zip(chosen, high - low, strict=True):
-        v = columns.direction(model, start, j, width)
+        v = columns.direction(model, start, j)
         if v is None:
             raise ValueError(
                 f"The steps before the network are no line in column {j}. Try "

@@ -107,7 +107,8 @@ def avg_slopes(
     """
     model, X = model_of(estimator), columns.table(X)
     omega, groups = columns.row_weights(X, sample_weight, by)
-    chosen = _chosen(X, features)
+    seen = X if training is None else columns.trained_on(training)
+    chosen = _chosen(X, features, seen)
     terms, contrasts = _terms(model, X, chosen, step, training)
     blocks = [Block(one, omega) for one in terms]
     K, names = omega.shape[1], columns.names_of(X)
@@ -131,7 +132,8 @@ def slopes(estimator, X, features=None, *, training=None, step="auto") -> Estima
     features : str, int, or sequence of these, default=None
         As in `avg_slopes`; None is every numeric column.
     training : tuple (X, y), default=None
-        The rows given to fit. They tell the size of a step; without them `X` does.
+        The rows given to fit. They tell the size of a step, and which columns have two
+        values; without them `X` tells the former.
     step : 'auto' or float, default='auto'
         As in `avg_slopes`.
 
@@ -164,7 +166,7 @@ def slopes(estimator, X, features=None, *, training=None, step="auto") -> Estima
     2
     """
     model, X = model_of(estimator), columns.table(X)
-    chosen = _chosen(X, features, distinct=0)
+    chosen = _chosen(X, features, columns.trained_on(training))
     terms, contrasts = _terms(model, X, chosen, step, training)
     n, names = len(X), columns.names_of(X)
     index = X.index if hasattr(X, "iloc") else np.arange(n)
@@ -176,30 +178,37 @@ def slopes(estimator, X, features=None, *, training=None, step="auto") -> Estima
     )  # fmt: skip
 
 
-def _chosen(X: Any, features: Any, distinct: int = 2) -> list[int]:
+def _chosen(X: Any, features: Any, seen: Any) -> list[int]:
     """Return the columns asked for; refuse what has no slope.
 
-    None: those of more than `distinct` values that are numbers.
+    None: those that are numbers, of more than two values in the rows `seen`, if any.
     """
     names = columns.names_of(X)
     asked = range(len(names)) if features is None else columns.positions(X, features)
     kept = []
     for j in asked:
-        column = columns.values(X, j)
-        if column is not None and len(np.unique(column)) > distinct:
-            kept.append(j)
-        elif features is not None:
-            what = "holds no numbers" if column is None else "has two values or fewer"
+        what = _why_none(columns.values(X, j), seen, j)
+        if what and features is not None:
             raise ValueError(
                 f"Column {names[j]!r} {what}, and no slope. Try comparisons(estimator, "
                 "X, X_other), the difference between two of its values."
             )
+        kept += [] if what else [j]
     if not kept:
         raise ValueError(
             "X has no numeric column of more than two values, hence no slopes. Try "
             "comparisons(estimator, X, X_other)."
         )
     return kept
+
+
+def _why_none(column: np.ndarray | None, rows: Any, j: int) -> str:
+    """Return why a column has no slope; empty if it has."""
+    if column is None:
+        return "holds no numbers"
+    if rows is not None and len(np.unique(columns.numeric(rows, j))) <= 2:
+        return "has two values or fewer"
+    return ""
 
 
 def _terms(
@@ -220,9 +229,7 @@ def _of_column(
     """Return the terms of the slope by one column, and what it is called."""
     smooth = model.is_line and (step == 0 or not model.kinked)
     if smooth and not step:
-        known = model.inner is model.outer  # then a step needs no size
-        sd = 1.0 if known else columns.spread(X, j, training)
-        v = columns.direction(model, X, j, sd)
+        v = columns.direction(model, X, j)
         if v is not None:
             return (slope_of(model.sees(X), v),), "dY/dX"
     if step == 0:

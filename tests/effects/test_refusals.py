@@ -68,6 +68,11 @@ def test_columns_of_two_values_have_no_slope(net):
         effects.avg_slopes(net, np.ones((40, 2)), debias=False)
     with pytest.raises(ValueError, match="Try one of"):
         effects.avg_slopes(net, X, ["age"])
+    two_rows = X[:2]
+    assert len(effects.slopes(net, two_rows)) == 4
+    assert len(effects.avg_slopes(net, two_rows, training=(X, y), debias=False)) == 2
+    with pytest.raises(ValueError, match="two values"):
+        effects.slopes(net, two_rows, 0, training=(rows, y))
 
 
 def test_points_outside_of_the_range(net):

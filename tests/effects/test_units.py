@@ -72,6 +72,13 @@ def test_slopes_are_those_of_predict(j):
     np.testing.assert_allclose(levels.covariance(), cov, rtol=1e-8)
 
 
+def test_one_row_behind_a_scaler_needs_no_step():
+    model = make_pipeline(StandardScaler(), network()).fit(X, y / 100)
+    one, all_of_them = effects.slopes(model, X[:1]), effects.slopes(model, X)
+    np.testing.assert_allclose(one.estimate, all_of_them.estimate[[0, 100]], rtol=1e-9)
+    np.testing.assert_allclose(one.std_error, all_of_them.std_error[[0, 100]], 1e-8)
+
+
 def test_frames_searches_and_categories():
     """A category by comparison, a numeric column by its slope, behind an encoder."""
     rng = np.random.default_rng(0)
