@@ -10,6 +10,7 @@ import sklearn_nnci
 ROOT = Path(sklearn_nnci.__file__).parent
 ORDER = [
     {"_version", "_warn", "exceptions", "_frames", "_notebook"},
+    {"_columns"},
     {"_saved"},
     {"_numerics"},
     {"_network"},

@@ -18,10 +18,10 @@ import numpy as np
 from sklearn_nnci import _mixture as mixture
 from sklearn_nnci import exceptions
 from sklearn_nnci._warn import warn
-from sklearn_nnci.effects import _columns as columns
 from sklearn_nnci.effects import _functionals as functionals
 from sklearn_nnci.effects import _plain as plain
 from sklearn_nnci.effects import _riesz as riesz
+from sklearn_nnci.effects import _rows as given_rows
 from sklearn_nnci.effects._debias import LARGEST_SHARE, Corrected, corrected
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block
@@ -66,7 +66,7 @@ def check(asked: Asked) -> None:
             "debias must be 'auto', 'tangent', 'robust' or False, got "
             f"{asked.debias!r}."
         )
-    columns.trained_on(asked.training)
+    given_rows.trained_on(asked.training)
 
 
 def answer(

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_nnci.effects import _columns as columns
+from sklearn_nnci import _columns as columns
+from sklearn_nnci._frames import labels
+from sklearn_nnci.effects import _rows as given_rows
 from sklearn_nnci.effects._answers import FEWEST_ROWS, Asked, answer
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block, level_of
@@ -68,7 +70,7 @@ def comparisons(
     >>> print("%.1f" % found.estimate[0])
     1.0
     """
-    model, X, other = model_of(estimator), columns.table(X), columns.table(X_other)
+    model, X, other = model_of(estimator), columns.checked(X), columns.checked(X_other)
     if X.shape != other.shape:
         raise ValueError(
             f"X and X_other are compared row by row, got shapes {X.shape} and "
@@ -81,10 +83,9 @@ def comparisons(
         _refuse(
             average=False, by=by, sample_weight=sample_weight, population=population
         )
-        index = X.index if hasattr(X, "iloc") else None
         return answer(model, [Block(terms)], Asked(False), term=[term] * len(X),
-                      contrast=[contrast] * len(X), index=index)  # fmt: skip
-    omega, groups = columns.row_weights(X, sample_weight, by)
+                      contrast=[contrast] * len(X), **labels(X))  # fmt: skip
+    omega, groups = given_rows.row_weights(X, sample_weight, by)
     if debias is not False:
         check_range(model, seen[0], omega, "X")
         check_range(model, seen[1], omega, "X_other")
@@ -92,6 +93,7 @@ def comparisons(
     return answer(
         model, [Block(terms, omega)], Asked(debias, training, population),
         term=[term] * K, contrast=[contrast] * K, columns=groups,
+        frames=labels(X)["frames"],
     )  # fmt: skip
 
 
@@ -137,7 +139,7 @@ def linear_combinations(estimator, X, L, *, training=None, debias="auto") -> Est
     >>> print("%.1f" % peak.estimate[0])
     1.0
     """
-    model, X = model_of(estimator), columns.table(X)
+    model, X = model_of(estimator), columns.checked(X)
     L = np.atleast_2d(np.asarray(L, dtype=float))
     if L.ndim != 2 or L.shape[1] != len(X) or not np.isfinite(L).all():
         raise ValueError(
@@ -197,7 +199,7 @@ def delta_method(estimator, X, g, *, grad=None) -> Estimates:
     >>> print("%.1f" % ratio.estimate[0])
     1.5
     """
-    model, X = model_of(estimator), columns.table(X)
+    model, X = model_of(estimator), columns.checked(X)
     seen = model.sees(X)
     a, b = model.line(seen)
     f = a * model.predicts(seen) + b
@@ -234,12 +236,11 @@ def _differences(g: Any, f: np.ndarray, k: int) -> np.ndarray:
 
 def _named(X: Any, other: Any) -> tuple[str, str]:
     """Return which column differs, and how, where that can be said."""
-    names, changed = columns.names_of(X), []
-    for j in range(len(names)):
-        pair = [one.iloc[:, j] if hasattr(one, "iloc") else one[:, j]
-                for one in (X, other)]  # fmt: skip
-        if not np.array_equal(np.asarray(pair[0]), np.asarray(pair[1])):
-            changed.append((names[j], *map(np.asarray, pair)))
+    pairs = [
+        (name, columns.column(X, j), columns.column(other, j))
+        for j, name in enumerate(columns.names(X))
+    ]
+    changed = [pair for pair in pairs if not np.array_equal(*pair[1:])]
     if len(changed) != 1:
         return ", ".join(str(name) for name, *_ in changed) or "none", "X_other - X"
     name, before, after = changed[0]

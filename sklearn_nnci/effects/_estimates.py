@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from sklearn_nnci import _critical as critical
+from sklearn_nnci._frames import table
 from sklearn_nnci._inference.report import html_table, numbers, text_table
 
 # Estimates that are printed, and the level of their intervals.
@@ -45,6 +46,8 @@ class Estimates:
         Further columns of the table, (K,) each: groups, or values of a column.
     index : array-like of length K or None
         Row labels of X, for effects at single rows.
+    frames : str or None
+        Library of the tables, where it is not pandas.
 
     See Also
     --------
@@ -74,6 +77,7 @@ class Estimates:
     correction: str = "none"
     columns: dict[str, Any] = field(default_factory=dict)
     index: Any = None
+    frames: str | None = None
 
     def __len__(self) -> int:
         return len(self.estimate)
@@ -156,31 +160,25 @@ class Estimates:
 
         Returns
         -------
-        frame : pandas.DataFrame
-            Columns term, contrast, then groups or values if there are any, estimate,
-            std_error, statistic, p_value, conf_low, conf_high, target, correction.
+        frame : DataFrame
+            Of the kind that X was, pandas if that was none: columns term, contrast,
+            then groups or values if there are any, estimate, std_error, statistic,
+            p_value, conf_low, conf_high, target, correction.
 
         Raises
         ------
         ImportError
-            If pandas is not installed.
+            If pandas, or narwhals for frames of another kind, is not installed.
         ValueError
             If the level is not one number in (0, 1).
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas. Try `pip install pandas`, or use estimate, "
-                "std_error and conf_int()."
-            ) from error
         if np.ndim(confidence_level):
             raise ValueError(
                 f"to_frame takes one confidence_level, got {confidence_level!r}. Try "
                 "conf_int for several."
             )
         interval = self.conf_int(confidence_level, simultaneous=simultaneous)
-        return pd.DataFrame(self._columns(interval), index=self.index)
+        return table(self._columns(interval), self.index, self.frames)
 
     def _columns(self, interval: np.ndarray) -> dict[str, Any]:
         """Return the columns of `to_frame`."""

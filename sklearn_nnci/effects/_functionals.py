@@ -112,14 +112,14 @@ def _slopes(network: Network, term: Term) -> Iterator[tuple[slice, directional.S
 
 
 def _add(
-    G: np.ndarray, block: Block, rows: slice, coef: np.ndarray, rows_of_J: Any
+    G: np.ndarray, block: Block, rows: slice, coef: np.ndarray, given_rows_J: Any
 ) -> None:
     """Add coef_i times rows of J, or of its derivative, to the functionals."""
-    is_slope = isinstance(rows_of_J, directional.Slope)
+    is_slope = isinstance(given_rows_J, directional.Slope)
     if block.weight is None:
-        dense = rows_of_J.dense() if is_slope else jacobian.dense(rows_of_J)
+        dense = given_rows_J.dense() if is_slope else jacobian.dense(given_rows_J)
         G[:, rows] += dense[:, 0] * coef[rows]
         return
     for k, omega in enumerate(block.weight[rows].T):
         r = (omega * coef[rows])[None]
-        G[:, k] += rows_of_J.vjp(r) if is_slope else jacobian.vjp(rows_of_J, r)
+        G[:, k] += given_rows_J.vjp(r) if is_slope else jacobian.vjp(given_rows_J, r)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize, stats
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci import _critical as critical
 from sklearn_nnci._prediction import Prediction
-from sklearn_nnci.effects import _columns as columns
+from sklearn_nnci._wrapped import get_prediction
 from sklearn_nnci.effects._model import model_of
-from sklearn_nnci.metrics import unwrap
 
 # Points between the bounds at which crossings are looked for.
 GRID = 201
@@ -20,6 +20,8 @@ STEP = 1e-4
 
 class InversePrediction(NamedTuple):
     """The x that gives y0, and its interval.
+
+    The interval need not be symmetric, and is unbounded where the data do not bound it.
 
     Parameters
     ----------
@@ -117,12 +119,13 @@ def inverse_predict(
         )
     if method not in ("inversion", "wald"):
         raise ValueError(f"method must be 'inversion' or 'wald', got {method!r}.")
-    row, (low, high) = columns.table(at), bounds
+    row, (low, high) = columns.checked(at), bounds
     if len(row) != 1:
         raise ValueError(f"at must be one row of X, got {len(row)}.")
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"bounds must be (low, high), finite, got {bounds!r}.")
-    y0, column = np.atleast_1d(y0).astype(float), columns.position(row, feature)
+    column = columns.position(feature, columns.names(row))
+    y0 = np.atleast_1d(y0).astype(float)
     dof, m = model_of(estimator).dof, y0.size if obs else 0
     curve = Curve(estimator, row, column, float(y0.mean()), m, float(level), dof)
     x = _crossing(curve, low, high)
@@ -149,8 +152,7 @@ class Curve(NamedTuple):
         """Return the `Prediction` at values of the column."""
         rows = columns.take(self.row, np.zeros(len(x), dtype=int))
         moved = columns.with_column(rows, self.column, x)
-        end, seen = unwrap(self.estimator, moved)
-        return end.get_prediction(seen)
+        return get_prediction(self.estimator, moved)
 
     def mean(self, x: np.ndarray) -> np.ndarray:
         """Return f - y0, (k,)."""

@@ -13,7 +13,7 @@ from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network, linear_predictor
 from sklearn_nnci._regressor import MLPRegressorCI
 from sklearn_nnci._target import TransformedTargetRegressorCI
-from sklearn_nnci.metrics import unwrap
+from sklearn_nnci._wrapped import unwrap
 
 # Step of the derivative of a target's inverse, relative to the spread of its argument:
 # the error of a central difference is then of the order of 1e-10.

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci._network import directional
-from sklearn_nnci.effects import _columns as columns
+from sklearn_nnci.effects import _rows as given_rows
 from sklearn_nnci.effects._answers import Asked, answer
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block, level_of, slope_of
@@ -106,7 +107,7 @@ def optimum(estimator, features, *, at, bounds, maximize=True) -> Estimates:
     >>> ["%.1f" % one for one in found.estimate]
     ['0.5', '3.0']
     """
-    model, row = model_of(estimator), columns.table(at)
+    model, row = model_of(estimator), columns.checked(at)
     if len(row) != 1:
         raise ValueError(f"at must be one row of X, got {len(row)}.")
     if model.kinked or not model.is_line:
@@ -114,11 +115,11 @@ def optimum(estimator, features, *, at, bounds, maximize=True) -> Estimates:
             "The optimum needs second derivatives: the curve has kinks (relu), or the "
             "inverse of y is no line. Try activation='tanh'."
         )
-    chosen = columns.positions(row, features)
+    chosen = given_rows.positions(row, features)
     low, high = _checked(bounds, len(chosen)).T
     search = _search(model, row, chosen, low, high, maximize)
     u = _best(search, len(chosen))
-    names = [str(columns.names_of(row)[j]) for j in chosen]
+    names = [str(columns.names(row)[j]) for j in chosen]
     return _estimates(search, u, low, high - low, names)
 
 
@@ -146,7 +147,7 @@ def _search(
     for j, value in zip(chosen, low, strict=True):
         start = columns.with_column(start, j, np.array([value]))
     for j, width in zip(chosen, high - low, strict=True):
-        v = columns.direction(model, start, j)
+        v = given_rows.direction(model, start, j)
         if v is None:
             raise ValueError(
                 f"The steps before the network are no line in column {j}. Try "

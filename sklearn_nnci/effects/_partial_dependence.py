@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci.effects import _columns as columns
+from sklearn_nnci import _columns as columns
+from sklearn_nnci._frames import labels
+from sklearn_nnci.effects import _rows as given_rows
 from sklearn_nnci.effects._answers import Asked, answer
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block, level_of
@@ -78,16 +80,16 @@ def partial_dependence_interval(
     >>> curve.conf_int(simultaneous="sup-t").shape
     (50, 2)
     """
-    model, X = model_of(estimator), columns.table(X)
+    model, X = model_of(estimator), columns.checked(X)
     if kind not in ("average", "individual"):
         raise ValueError(f"kind must be 'average' or 'individual', got {kind!r}.")
     curves = [
         Points(j, _points(X, j, grid_resolution, percentiles, custom_values))
-        for j in columns.positions(X, features)
+        for j in given_rows.positions(X, features)
     ]
     if kind == "individual":
         return _individual(model, X, curves)
-    omega, _ = columns.row_weights(X, sample_weight, None)
+    omega, _ = given_rows.row_weights(X, sample_weight, None)
     blocks = [Block((level_of(seen),), omega) for seen in _rows(model, X, curves)]
     if debias is not False:
         _check(X, model, curves, blocks)
@@ -115,22 +117,23 @@ def _individual(model: Model, X: Any, curves: list[Points]) -> Estimates:
     """Return the curve of each row."""
     n = len(X)
     blocks = [Block((level_of(seen),)) for seen in _rows(model, X, curves)]
-    labels = _labels(X, curves, "individual f", n)
-    labels["columns"]["row"] = np.tile(np.arange(n), len(blocks))
-    return answer(model, blocks, Asked(False), **labels)
+    named = _labels(X, curves, "individual f", n)
+    named["columns"]["row"] = np.tile(np.arange(n), len(blocks))
+    return answer(model, blocks, Asked(False), **named)
 
 
 def _labels(
     X: Any, curves: list[Points], contrast: str, repeats: int = 1
 ) -> dict[str, Any]:
     """Return what the estimates are called, each point `repeats` times."""
-    names = columns.names_of(X)
+    names = columns.names(X)
     terms = [str(names[j]) for j, values in curves for _ in values]
     points = np.concatenate([values for _, values in curves])
     return dict(
         term=np.repeat(terms, repeats),
         contrast=[contrast] * (len(points) * repeats),
         columns={"value": np.repeat(points, repeats)},
+        frames=labels(X)["frames"],
     )
 
 
@@ -140,7 +143,7 @@ def _check(X: Any, model: Model, curves: list[Points], blocks: list[Block]) -> N
     for point, block in zip(points, blocks, strict=True):
         check_range(model, block.terms[0].X, block.weight, f"the point {point}")
     for j, values in curves:
-        column = columns.values(X, j)
+        column = given_rows.numbers(X, j)
         if column is not None:
             warn_of_edges(column, values)
 
@@ -150,16 +153,16 @@ def _points(
 ) -> np.ndarray:
     """Return the points of a column: those given, or a grid."""
     for feature, points in (custom_values or {}).items():
-        if columns.position(X, feature) == j:
+        if columns.position(feature, columns.names(X)) == j:
             return np.asarray(points)
     return _grid(X, j, resolution, percentiles)
 
 
 def _grid(X: Any, j: int, resolution: int, percentiles: Any) -> np.ndarray:
     """Return the points of a column, as scikit-learn has them."""
-    column = columns.values(X, j)
+    column = given_rows.numbers(X, j)
     if column is None:  # categories: every one
-        return np.unique(np.asarray(X.iloc[:, j] if hasattr(X, "iloc") else X[:, j]))
+        return columns.grid(X, j, 2)
     distinct = np.unique(column)
     if len(distinct) <= resolution:
         return distinct

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_nnci.effects import _columns as columns
+from sklearn_nnci import _columns as columns
+from sklearn_nnci._frames import labels
+from sklearn_nnci.effects import _rows as given_rows
 from sklearn_nnci.effects._answers import Asked, answer
 from sklearn_nnci.effects._estimates import Estimates
 from sklearn_nnci.effects._functionals import Block, Term, level_of, slope_of
@@ -105,18 +107,19 @@ def avg_slopes(
     >>> found.conf_int().shape
     (2, 2)
     """
-    model, X = model_of(estimator), columns.table(X)
-    omega, groups = columns.row_weights(X, sample_weight, by)
-    seen = X if training is None else columns.trained_on(training)
+    model, X = model_of(estimator), columns.checked(X)
+    omega, groups = given_rows.row_weights(X, sample_weight, by)
+    seen = X if training is None else given_rows.trained_on(training)
     chosen = _chosen(X, features, seen)
     terms, contrasts = _terms(model, X, chosen, step, training)
     blocks = [Block(one, omega) for one in terms]
-    K, names = omega.shape[1], columns.names_of(X)
+    K, names = omega.shape[1], columns.names(X)
     return answer(
         model, blocks, Asked(debias, training, population),
         term=np.repeat([str(names[j]) for j in chosen], K),
         contrast=np.repeat(contrasts, K),
-        columns={name: np.tile(labels, len(chosen)) for name, labels in groups.items()},
+        columns={name: np.tile(own, len(chosen)) for name, own in groups.items()},
+        frames=labels(X)["frames"],
     )  # fmt: skip
 
 
@@ -165,16 +168,17 @@ def slopes(estimator, X, features=None, *, training=None, step="auto") -> Estima
     >>> len(slopes(net, [[0.0], [1.0]]))
     2
     """
-    model, X = model_of(estimator), columns.table(X)
-    chosen = _chosen(X, features, columns.trained_on(training))
+    model, X = model_of(estimator), columns.checked(X)
+    chosen = _chosen(X, features, given_rows.trained_on(training))
     terms, contrasts = _terms(model, X, chosen, step, training)
-    n, names = len(X), columns.names_of(X)
-    index = X.index if hasattr(X, "iloc") else np.arange(n)
+    n, names = len(X), columns.names(X)
+    known = labels(X)
+    index = np.arange(n) if known["index"] is None else known["index"]
     return answer(
         model, [Block(one) for one in terms], Asked(False),
         term=np.repeat([str(names[j]) for j in chosen], n),
         contrast=np.repeat(contrasts, n),
-        index=np.tile(index, len(chosen)),
+        index=np.tile(index, len(chosen)), frames=known["frames"],
     )  # fmt: skip
 
 
@@ -183,11 +187,11 @@ def _chosen(X: Any, features: Any, seen: Any) -> list[int]:
 
     None: those that are numbers, of more than two values in the rows `seen`, if any.
     """
-    names = columns.names_of(X)
-    asked = range(len(names)) if features is None else columns.positions(X, features)
+    names = columns.names(X)
+    asked = range(len(names)) if features is None else given_rows.positions(X, features)
     kept = []
     for j in asked:
-        what = _why_none(columns.values(X, j), seen, j)
+        what = _why_none(given_rows.numbers(X, j), seen, j)
         if what and features is not None:
             raise ValueError(
                 f"Column {names[j]!r} {what}, and no slope. Try comparisons(estimator, "
@@ -206,7 +210,7 @@ def _why_none(column: np.ndarray | None, rows: Any, j: int) -> str:
     """Return why a column has no slope; empty if it has."""
     if column is None:
         return "holds no numbers"
-    if rows is not None and len(np.unique(columns.numeric(rows, j))) <= 2:
+    if rows is not None and len(np.unique(given_rows.numeric(rows, j))) <= 2:
         return "has two values or fewer"
     return ""
 
@@ -229,18 +233,18 @@ def _of_column(
     """Return the terms of the slope by one column, and what it is called."""
     smooth = model.is_line and (step == 0 or not model.kinked)
     if smooth and not step:
-        v = columns.direction(model, X, j)
+        v = given_rows.direction(model, X, j)
         if v is not None:
             return (slope_of(model.sees(X), v),), "dY/dX"
     if step == 0:
         raise ValueError(
-            f"step=0 asks for the derivative by {columns.names_of(X)[j]!r}, but what "
+            f"step=0 asks for the derivative by {columns.names(X)[j]!r}, but what "
             "stands before the network, or behind it, is no line there. Try "
             "step='auto', a difference quotient."
         )
-    half = columns.HALF_STEP if step is None else step
-    h = half * columns.spread(X, j, training)
-    column = columns.numeric(X, j)
+    half = given_rows.HALF_STEP if step is None else step
+    h = half * given_rows.spread(X, j, training)
+    column = given_rows.numeric(X, j)
     terms = tuple(
         level_of(model.sees(columns.with_column(X, j, column + s * h)), s / (2.0 * h))
         for s in (1.0, -1.0)

@@ -11,6 +11,8 @@ from sklearn_nnci.effects._estimates import Estimates
 class WaldTest(NamedTuple):
     """A test of r linear hypotheses at once.
 
+    It is exact for a linear model with normal noise.
+
     Parameters
     ----------
     statistic : float

@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci._critical import check_levels
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._wrapped import unwrap
-from sklearn_nnci.plotting import _columns as columns
 
 
 class Output(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci._prediction import Prediction
 from sklearn_nnci._warn import warn
 from sklearn_nnci.plotting import _asked as asked
-from sklearn_nnci.plotting import _columns as columns
 
 # Rows that are averaged over, each with its covariance to every other: the s.d. of an
 # average over the rows left out is a tenth of theirs.

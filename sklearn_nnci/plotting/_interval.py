@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci._frames import table
 from sklearn_nnci.plotting import _asked as asked
-from sklearn_nnci.plotting import _columns as columns
 from sklearn_nnci.plotting import _interval_artists as artists
 from sklearn_nnci.plotting import _interval_numbers as numbers
 from sklearn_nnci.plotting._style import (

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci.plotting import _asked as asked
-from sklearn_nnci.plotting import _columns as columns
 from sklearn_nnci.plotting._averaged import averaged
 
 OTHERS = ("median", "average")

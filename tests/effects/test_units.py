@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from cases import SMALL, sine_data
 from sklearn.compose import ColumnTransformer
@@ -209,3 +210,15 @@ def test_committee_behind_scalers():
     unit = y.std() / X.std(axis=0)
     np.testing.assert_allclose(corrected.estimate, unit * inner.estimate, rtol=1e-7)
     np.testing.assert_allclose(corrected.std_error, unit * inner.std_error, rtol=1e-6)
+
+
+def test_frames_of_polars_come_back():
+    rows = pl.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    model = make_pipeline(StandardScaler(), network()).fit(rows, y / 100)
+    found = effects.avg_slopes(model, rows, debias=False)
+    assert list(found.term) == ["a", "b"]
+    assert isinstance(found.to_frame(), pl.DataFrame)
+    expected = effects.avg_slopes(model, rows.to_pandas(), debias=False)
+    np.testing.assert_allclose(found.estimate, expected.estimate, rtol=1e-12)
+    curve = effects.partial_dependence_interval(model, rows, "a", debias=False)
+    assert curve.to_frame()["value"].len() == 50

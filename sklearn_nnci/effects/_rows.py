@@ -1,11 +1,11 @@
-"""Columns of X as users have them: frames, arrays, lists, sparse matrices."""
+"""Columns and rows that effects are asked of, their sizes, weights and groups."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
+from sklearn_nnci import _columns as columns
 from sklearn_nnci.effects._model import Model
 
 # Rows and steps, in standard deviations of the column, at which it is tested whether
@@ -16,18 +16,8 @@ TESTED, STEPS, STRAIGHT = 32, (0.25, 1.0), 1e-9
 HALF_STEP = 0.25
 
 
-def table(X: Any) -> Any:
-    """Return X as a frame, as it is, or a dense array (n, d)."""
-    if hasattr(X, "iloc"):
-        return X
-    X = np.asarray(X.toarray() if issparse(X) else X)
-    if X.ndim != 2:
-        raise ValueError(f"X must have rows and columns, got {X.ndim} dimension(s).")
-    return X
-
-
 def trained_on(training: Any) -> Any:
-    """Return the X of the rows that trained as a `table`, None if they are not given.
+    """Return the X of the rows that trained, None if they are not given.
 
     ValueError if they are given otherwise than as (X, y) or (X, y, sample_weight).
     """
@@ -38,68 +28,31 @@ def trained_on(training: Any) -> Any:
             "training must be the rows given to fit, (X, y) or (X, y, sample_weight), "
             f"got {type(training).__name__}. Try training=(X_train, y_train)."
         )
-    return table(training[0])
-
-
-def names_of(X: Any) -> list[Any]:
-    """Return the names of the columns; x0, x1, ... of an array."""
-    if hasattr(X, "iloc"):
-        return list(X.columns)
-    return [f"x{j}" for j in range(X.shape[1])]
-
-
-def position(X: Any, feature: Any) -> int:
-    """Return which column `feature` is, by name or number."""
-    names = names_of(X)
-    if feature in names:
-        return names.index(feature)
-    if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
-        return int(feature) % len(names)
-    raise ValueError(
-        f"features names {feature!r}, which X does not have. Try one of {names}."
-    )
+    return columns.checked(training[0])
 
 
 def positions(X: Any, features: Any) -> list[int]:
-    """Return which columns `features` are: one, or a sequence of them."""
+    """Return which columns `features` are, by name or number: one, or a sequence."""
     one = isinstance(features, str) or not isinstance(features, (Sequence, np.ndarray))
-    return [position(X, each) for each in ([features] if one else list(features))]
+    asked, names = [features] if one else list(features), columns.names(X)
+    return [columns.position(each, names) for each in asked]
 
 
-def values(X: Any, j: int) -> np.ndarray | None:
-    """Return a column as floats, (n,); None if it holds no numbers."""
-    column = X.iloc[:, j] if hasattr(X, "iloc") else X[:, j]
-    try:
-        return np.asarray(column, dtype=float)
-    except (TypeError, ValueError):
-        return None
+def numbers(X: Any, j: int) -> np.ndarray | None:
+    """Return a column as floats, (n,); None if it holds others than numbers."""
+    found = columns.column(X, j)
+    return None if found.dtype.kind == "O" else found.astype(float)
 
 
 def numeric(X: Any, j: int) -> np.ndarray:
-    """Return a column as floats; ValueError if it holds no numbers."""
-    found = values(X, j)
+    """Return a column as floats; ValueError if it holds others than numbers."""
+    found = numbers(X, j)
     if found is None:
         raise ValueError(
-            f"Column {names_of(X)[j]!r} holds no numbers. Try comparisons(estimator, "
-            "X, X_other), with other values of it in X_other."
+            f"Column {columns.names(X)[j]!r} holds no numbers. Try comparisons("
+            "estimator, X, X_other), with other values of it in X_other."
         )
     return found
-
-
-def with_column(X: Any, j: int, new: np.ndarray) -> Any:
-    """Return a copy of X with other values in a column."""
-    if hasattr(X, "iloc"):
-        X = X.copy()
-        X[names_of(X)[j]] = new
-        return X
-    X = np.array(X, dtype=None if X.dtype == object else np.result_type(X, float))
-    X[:, j] = new
-    return X
-
-
-def take(X: Any, rows: Any) -> Any:
-    """Return some rows."""
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def spread(X: Any, j: int, training: Any) -> float:
@@ -111,8 +64,8 @@ def spread(X: Any, j: int, training: Any) -> float:
     sd = float(np.nanstd(column)) if len(column) else 0.0
     if not sd > 0.0:
         raise ValueError(
-            f"Column {names_of(X)[j]!r} does not vary in the {len(column)} rows given, "
-            "so that no step has a size. Try training=(X_train, y_train)."
+            f"Column {columns.names(X)[j]!r} does not vary in the {len(column)} rows "
+            "given, so that no step has a size. Try training=(X_train, y_train)."
         )
     return sd
 
@@ -124,12 +77,12 @@ def direction(model: Model, X: Any, j: int) -> np.ndarray | None:
     """
     if model.inner is model.outer:
         return np.eye(X.shape[1])[j]
-    some = take(X, np.linspace(0, len(X) - 1, min(len(X), TESTED)).astype(int))
+    some = columns.take(X, np.linspace(0, len(X) - 1, min(len(X), TESTED)).astype(int))
     column, found = numeric(some, j), []
     size = np.std(numeric(X, j)) or np.abs(column).max() or 1.0
     for h in np.multiply(STEPS, size):
-        ends = (model.sees(with_column(some, j, column + s * h)) for s in (1.0, -1.0))
-        found.append((next(ends) - next(ends)) / (2.0 * h))
+        ends = [columns.with_column(some, j, column + s * h) for s in (1.0, -1.0)]
+        found.append((model.sees(ends[0]) - model.sees(ends[1])) / (2.0 * h))
     slopes = np.vstack(found)
     v = slopes.mean(axis=0)
     straight = np.abs(slopes - v).max() <= STRAIGHT * np.abs(v).max()
@@ -163,9 +116,8 @@ def row_weights(
 def _groups(X: Any, by: Any) -> tuple[Any, np.ndarray]:
     """Return the name and the values (n,) of groups, a column of X or an array."""
     if isinstance(by, (str, int, np.integer)):
-        j = position(X, by)
-        groups = X.iloc[:, j] if hasattr(X, "iloc") else X[:, j]
-        return names_of(X)[j], np.asarray(groups)
+        (j,) = positions(X, by)
+        return columns.names(X)[j], columns.column(X, j)
     groups = np.asarray(by)
     if groups.shape != (len(X),):
         raise ValueError(
