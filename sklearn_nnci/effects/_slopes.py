@@ -50,9 +50,9 @@ def avg_slopes(
     debias : {'auto', 'tangent', 'robust', False}, default='auto'
         How averages are corrected [1]_: ``'tangent'`` within the tangent space of the
         network, ``'robust'`` beyond it, by polynomials besides, or not at all.
-        ``'auto'`` is the former for committees, tuned networks and where there are at
-        least as many parameters as rows, the latter for other networks and after a
-        `MisfitWarning`; nothing for fewer than 30 rows.
+        ``'auto'`` is the latter for one network of a given alpha, at its minimum and
+        of fewer parameters than rows, and after a `MisfitWarning`; else the former;
+        nothing for fewer than 30 rows.
     population : bool, default=False
         Of what the average is: of these rows, or of the population that they are a
         random sample of, whose interval is wider where slopes vary.

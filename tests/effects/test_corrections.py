@@ -177,7 +177,8 @@ def test_network_that_is_no_smoother(hidden, iterations):
     rows = X[:40]
     report = net.inference_
     assert report.method == "evidence"
-    found = effects.avg_slopes(net, rows, training=(X, y), debias="tangent")
+    found = effects.avg_slopes(net, rows, training=(X, y))
+    assert found.correction == "tangent"
     p = report.n_parameters
     Lambda = np.diag(np.r_[np.full(p - 1, report.penalty), 0.0])
     T, q, S = expected(net, Lambda, report.noise_variance, rows, (0, 1), smooths=False)
