@@ -143,11 +143,11 @@ def _search(
     maximize: bool,
 ) -> Search:  # fmt: skip
     """Return the `Search` over columns, from `low` (0) to `high` (1)."""
-    start, V = row, []
-    for j, value in zip(chosen, low, strict=True):
-        start = columns.with_column(start, j, np.array([value]))
+    along, V = columns.take(row, np.zeros(3, dtype=int)), []
+    for j, ends in zip(chosen, zip(low, high, strict=True), strict=True):
+        along = columns.with_column(along, j, np.linspace(*ends, 3))
     for j, width in zip(chosen, high - low, strict=True):
-        v = given_rows.direction(model, start, j)
+        v = given_rows.direction(model, along, j)
         if v is None:
             raise ValueError(
                 f"The steps before the network are no line in column {j}. Try "
@@ -155,7 +155,7 @@ def _search(
             )
         V.append(v * width)
     sign = (-1.0 if maximize else 1.0) * np.sign(_unit(model))
-    return Search(model, model.sees(start)[0], np.array(V), sign)
+    return Search(model, model.sees(along)[0], np.array(V), sign)
 
 
 def _best(search: Search, q: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sklearn_nnci import (
     MLPEnsembleRegressorCI,
@@ -127,6 +127,9 @@ def test_optimum_refuses_what_has_no_second_derivatives(net):
     relu = MLPRegressorCI(random_state=0, max_iter=30).fit(X, Y)
     with pytest.raises(ValueError, match="kinks"):
         effects.optimum(relu, 0, at=[[0.0, 0.0]], bounds=[(-2, 2)])
+    bent = make_pipeline(PolynomialFeatures(2), StandardScaler(), tuned()).fit(X, Y)
+    with pytest.raises(ValueError, match="no line in column 0"):
+        effects.optimum(bent, 0, at=[[0.0, 0.0]], bounds=[(-2, 2)])
     for bounds in ([(2, -2)], [(0, 1)] * 2, [(0, np.inf)]):
         with pytest.raises(ValueError, match="bounds must"):
             effects.optimum(net, 0, at=[[0.0, 0.0]], bounds=bounds)
