@@ -6,7 +6,10 @@ the training rows, A = J'J + Lambda, rows weighted by sqrt(w) throughout,
     c   Riesz weights: sum_i c_i h(x_i) = T(h) for every h in a dictionary, nearly
     T~  = T + q,    q = c'e
     w   = J A^-1 g + (I - J A^-1 J') c      (T~ as a linear smoother of y, at a minimum)
-    var = sum_i s_i^2 w_i^2 + q^2
+    var = sum_i s_i^2 w_i^2 + q^2 + sum_k v_k (T_k - T)^2
+
+the last over networks of weights v_k that could as well be the best, if several starts
+were trained.
 
 The dictionary ``"tangent"`` is the tangent space of the network, under a tenth of its
 penalty, c = J (J'J + Lambda / 10)^-1 g; ``"robust"`` has polynomials beside it (see
@@ -25,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_nnci.effects import _functionals as functionals
+from sklearn_nnci.effects import _plain as plain
 from sklearn_nnci.effects import _riesz as riesz
 from sklearn_nnci.effects._functionals import Block
 from sklearn_nnci.effects._model import Member
@@ -48,6 +52,8 @@ class Corrected(NamedTuple):
     """W' diag(s^2) W, (K, K)."""
     population: np.ndarray
     """Cov_i(m) / n, (K, K), or 0."""
+    apart: np.ndarray
+    """w_k^1/2 (T_k - T) of networks that could as well be the best, (N, K)."""
     largest: np.ndarray
     """Largest share of a row in sum w^2, (K,)."""
 
@@ -55,7 +61,8 @@ class Corrected(NamedTuple):
     def covariance(self) -> np.ndarray:
         """Of the estimates, (K, K)."""
         q = self.correction
-        return self.noise + np.outer(q, q) + self.population
+        between = self.apart.T @ self.apart
+        return self.noise + np.outer(q, q) + self.population + between
 
 
 def corrected(
@@ -81,6 +88,7 @@ def corrected(
     return Corrected(
         T + q, q, squares,
         _spread(blocks, m, T) if population else np.zeros_like(squares),
+        plain.apart(member.state, network, tuple(blocks)),
         (w**2).max(axis=0) / size,
     )  # fmt: skip
 

@@ -66,9 +66,10 @@ def covariance(
         return unbounded(np.zeros((K, K)), np.ones(K, dtype=bool))[0]
     posterior = restore(network, state["posterior"])
     told = [_told(state, network, posterior, one) for one in blocks]
-    G, b, apart, Q = (np.concatenate(part, axis=-1) for part in zip(*told, strict=True))
+    parts = zip(*told, strict=True)
+    G, b, away, Q = (np.concatenate(part, axis=-1) for part in parts)
     V, lost = posterior.gradient_covariance(G)
-    V = V * state["widening"] + np.outer(b, b) + apart.T @ apart
+    V = V * state["widening"] + np.outer(b, b) + away.T @ away
     u = state["excess"][0] + everywhere * state["doubt"][0]
     if u > 0.0:
         V = V + u * posterior.gradient_covariance(Q)[0]
@@ -100,18 +101,18 @@ def _told(
     Q = np.zeros((len(G), block.size))
     if state["excess"][0] > 0.0 or state["doubt"][0] > 0.0:
         Q = gradients(network, _of_unit_variance(state, network, posterior, block))
-    return Told(G, b, _apart(state, network, block), Q)
+    return Told(G, b, apart(state, network, (block,)), Q)
 
 
-def _apart(state: dict[str, Any], network: Network, block: Block) -> np.ndarray:
+def apart(state: dict[str, Any], network: Network, blocks: Blocks) -> np.ndarray:
     """Return w_k^1/2 (T_k - T) of networks nearby, (N, K)."""
-    near = state["near"]
+    near, T = state["near"], values(network, blocks)
     if near is None:
-        return np.empty((0, block.size))
-    T, like = values(network, (block,)), network._replace(coordinates=None)
+        return np.empty((0, len(T)))
+    like = network._replace(coordinates=None)
     others = (unpack(theta, like) for theta in near["parameters"])
     pairs = zip(near["weights"], others, strict=True)
-    return np.array([np.sqrt(w) * (values(one, (block,)) - T) for w, one in pairs])
+    return np.array([np.sqrt(w) * (values(one, blocks) - T) for w, one in pairs])
 
 
 def _of_unit_variance(

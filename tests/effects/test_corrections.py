@@ -69,6 +69,26 @@ def test_tuned_network():
     assert found.dof == net.inference_.dof
 
 
+def test_starts_nearby_are_in_the_variance():
+    net = tuned(n_restarts=3).fit(X, y)
+    near = net._inference["near"]
+    assert near is not None
+    found = effects.avg_slopes(net, X, training=(X, y))
+    Lambda, noise = prior_of_raw_parameters(net), net.inference_.noise_variance
+    T, q, S = expected(net, Lambda, noise, X, (0, 1))
+    others = [perceptron.unpack(theta, raw(net)) for theta in near["parameters"]]
+    away = [
+        [directional.slope(one, X, e).value.mean() for e in np.eye(2)] - (T - q)
+        for one in others
+    ]
+    between = np.einsum("n,nk,nl->kl", near["weights"], away, away)
+    assert between.max() > 0.0
+    np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
+    np.testing.assert_allclose(
+        found.covariance(), S + np.outer(q, q) + between, rtol=1e-6
+    )
+
+
 def test_population_adds_the_spread_of_slopes():
     net = tuned().fit(X, y)
     asked = dict(training=(X, y))
