@@ -26,7 +26,8 @@ ORDER = [
     {"_ensemble"},
     {"_target"},
     {"_scaled", "metrics"},
-    {"effects", "model_selection", "plotting"},
+    {"effects", "model_selection"},
+    {"plotting"},
     {"__init__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

@@ -4,14 +4,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_nnci.plotting._style import BLACK, BLUE, ORANGE, RED, styled
+from sklearn_nnci.plotting._style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    RED,
+    bounded,
+    limits,
+    name_places,
+    styled,
+)
 
-# Where a bound is infinite, so many heights of the picture away.
-FAR = 10.0
 # Bars grow fainter from so many on, down to this share.
 CROWD, FAINTEST = 100, 0.15
-# Names of categories that are longer together are written slanted.
-WIDE, SLANTED = 30, dict(rotation=30, ha="right", rotation_mode="anchor")
 # Data of a category stand to the left of its bars, and so far apart: multiples of the
 # golden ratio leave no two at one place.
 BESIDE, APART, GOLDEN = 0.25, 0.2, 0.618034
@@ -65,15 +70,13 @@ def feature(ax: Any, display: Any, given: Styles) -> Artists:
                     zorder=1.5)  # fmt: skip
         data = styled("points", data, given.scatter)
         scatter = ax.scatter(x_data, display.y_data, **data)
-    low, high = _limits(display)
+    low, high = limits(display.y_pred, display.ci, display.pi, display.y_data)
     ci = _interval(ax, kind, x, display, MEAN, (low, high), given.ci)
     pi = _interval(ax, kind, x, display, OBSERVATION, (low, high), given.pi)
     line = look | dict(color=BLUE, label="predicted", zorder=3)
     (drawn,) = ax.plot(x, display.y_pred, **styled("line", line, given.line))
     if categories:
-        names = [str(value) for value in display.x]
-        ax.set_xticks(x, names, **(SLANTED if len("  ".join(names)) > WIDE else {}))
-        ax.set_xlim(-0.6, len(names) - 0.4)
+        name_places(ax, display.x)
     ax.set(xlabel=display.feature_name, ylabel=display.target_name, ylim=(low, high))
     return Artists(drawn, ci, pi, scatter)
 
@@ -84,7 +87,7 @@ def observed(ax: Any, display: Any, given: Styles) -> Artists:
     An observation belongs to its prediction interval: that of the mean is drawn where
     there is no other.
     """
-    low, high = _limits(display)
+    low, high = limits(display.y_pred, display.ci, display.pi, display.y_data)
     x, y, ci, pi = display.y_pred, display.y_data, None, None
     holds = np.ones(len(y), dtype=bool)
     if display.pi is None:
@@ -133,24 +136,7 @@ def _interval(
     if kind == "bars":
         look["alpha"] *= np.clip(CROWD / len(x), FAINTEST, 1.0)
     fill = ax.fill_between if kind == "band" else ax.vlines
-    return fill(x, *_bounded(interval, ends).T, **styled(kind, look, kwargs))
-
-
-def _limits(display: Any) -> tuple[float, float]:
-    """Return the limits of y: all that is finite, and a little more."""
-    parts = (display.y_pred, display.ci, display.pi, display.y_data)
-    values = np.concatenate([np.ravel(part) for part in parts if part is not None])
-    values = values[np.isfinite(values)]
-    low, high = values.min(), values.max()
-    margin = 0.05 * (high - low) or 0.5
-    return float(low - margin), float(high + margin)
-
-
-def _bounded(interval: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Return an interval whose infinite bounds are beyond the picture."""
-    height = ends[1] - ends[0]
-    return np.nan_to_num(interval, posinf=ends[1] + FAR * height, nan=np.nan,
-                         neginf=ends[0] - FAR * height)  # fmt: skip
+    return fill(x, *bounded(interval, ends).T, **styled(kind, look, kwargs))
 
 
 def _beside(categories: np.ndarray, x_data: np.ndarray | None) -> np.ndarray | None:

@@ -1,9 +1,15 @@
-"""What pictures share: matplotlib when it is needed, colours, keywords of artists."""
+"""What pictures share: matplotlib when it is needed, colours, keywords, limits."""
 
 from typing import Any
 
+import numpy as np
+
 # Told apart by the colour-blind (Okabe & Ito 2008), and in grey by their lightness.
 BLUE, ORANGE, RED, BLACK = "#0072B2", "#E69F00", "#D55E00", "#333333"
+# Where a bound is infinite, so many heights of the picture away.
+FAR = 10.0
+# Names of categories that are longer together are written slanted.
+WIDE, SLANTED = 30, dict(rotation=30, ha="right", rotation_mode="anchor")
 
 
 def check_matplotlib(caller: str) -> None:
@@ -71,3 +77,27 @@ def legend_above(ax: Any) -> None:
 def open_corner(ax: Any) -> None:
     """Draw the axes as two lines."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def name_places(ax: Any, values: Any) -> None:
+    """Write the names of categories, which stand at 0, 1, ..., below the axes."""
+    names = [str(value) for value in values]
+    long = SLANTED if len("  ".join(names)) > WIDE else {}
+    ax.set_xticks(np.arange(len(names)), names, **long)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+
+
+def limits(*parts: Any) -> tuple[float, float]:
+    """Return limits of an axis: all finite numbers of `parts`, and a little more."""
+    values = np.concatenate([np.ravel(part) for part in parts if part is not None])
+    values = values[np.isfinite(values)]
+    low, high = values.min(), values.max()
+    margin = 0.05 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
+
+
+def bounded(interval: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Return an interval whose infinite bounds are beyond the picture."""
+    height = ends[1] - ends[0]
+    return np.nan_to_num(interval, posinf=ends[1] + FAR * height, nan=np.nan,
+                         neginf=ends[0] - FAR * height)  # fmt: skip
