@@ -606,9 +606,11 @@ class MLPRegressorCI(IntervalMethods, ReportMethods, TrainingMethods, MLPRegress
         queries.warn_stale(state["asked"], self._asked_for())
         with np.errstate(over="ignore", invalid="ignore"):
             y = super().predict(X)  # checks X, which has but to be converted
-        rows = check_array(
-            X, accept_sparse="csr", dtype=perceptron.FLOATS, ensure_all_finite=False
-        )
+        rows = X
+        if not (isinstance(X, np.ndarray) and X.dtype in perceptron.FLOATS):
+            rows = check_array(
+                X, accept_sparse="csr", dtype=perceptron.FLOATS, ensure_all_finite=False
+            )
         found = queries.answer(state, network, self._training().loss, y, rows)
         return Prediction(**found, **labels(X))
 

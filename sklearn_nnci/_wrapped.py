@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
+from sklearn_nnci._compress import CompressMethods
 from sklearn_nnci._frames import labels
 from sklearn_nnci._linearized import partitions
 from sklearn_nnci._prediction import Prediction
@@ -171,7 +172,7 @@ def _consumers(estimator: Any) -> Iterator[tuple[Any, list[str]]]:
                     yield one, asked
 
 
-class IntervalMethods:
+class IntervalMethods(CompressMethods):
     """What every estimator with a `get_prediction` answers by it: a mixin."""
 
     get_prediction: Any

@@ -17,7 +17,7 @@ ORDER = [
     {"_linearized"},
     {"_training"},
     {"_inference"},
-    {"_critical", "_draws", "_lazy", "_mixture"},
+    {"_compress", "_critical", "_draws", "_lazy", "_mixture"},
     {"_prediction_rows"},
     {"_prediction"},
     {"_wrapped"},
@@ -26,7 +26,7 @@ ORDER = [
     {"_ensemble"},
     {"_target"},
     {"_scaled", "metrics"},
-    {"effects", "model_selection"},
+    {"effects", "model_selection", "onnx"},
     {"plotting"},
     {"__init__"},
 ]

@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_nnci._linearized.primal_posterior import plain, trapezoid
 from sklearn_nnci._linearized.sandwich import Meat
 from sklearn_nnci._linearized.training_rows import Features, Penalty
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics import triangular
 from sklearn_nnci._numerics.chunks import row_slices
+from sklearn_nnci._numerics.packed import Packed
 from sklearn_nnci._numerics.rank import outside_span, unbounded
 
 # Below this share of the first term of j'A^-1 j, its subtraction has lost ten digits
@@ -35,7 +37,7 @@ CANCELLATION = 1e-6
 class Kriging(NamedTuple):
     """The factors of P and of the trend; see the top of this module."""
 
-    inverse: np.ndarray
+    inverse: np.ndarray | Packed
     """C^-1, lower triangular (N, N)."""
     Q: np.ndarray
     """(N, r), orthonormal."""
@@ -56,7 +58,7 @@ class Kriging(NamedTuple):
 
     def smoother(self, z: np.ndarray, r: np.ndarray) -> np.ndarray:
         """Return a = C^-T (z + Q r), (N, c)."""
-        return self.inverse.T @ (z + self.Q @ r)
+        return triangular.transposed_times(self.inverse, z + self.Q @ r)
 
 
 class DualPosterior(NamedTuple):
@@ -68,8 +70,8 @@ class DualPosterior(NamedTuple):
         = sum_i |M_i'a_i|^2 + prior (v - a'a).
     """
 
-    X: Features
-    """(n, d), those of the rows."""
+    X: Features | None
+    """(n, d), those of the rows; None where the factors are kept."""
     factors: jacobian.Factors
     """Factors of its weighted rows."""
     kriging: Kriging
@@ -178,16 +180,32 @@ class DualPosterior(NamedTuple):
         V = np.diag(penalised) - z.T @ z + r.T @ r
         return self._combine(z, r, V), self._lost(jb)
 
+    def packed(self, dtype: Any) -> "DualPosterior":
+        """Return the same with C^-1 packed in that precision, and factors kept.
+
+        Then no prediction linearises the network at the training rows again.
+        """
+        if isinstance(self.kriging.inverse, Packed):
+            return self
+        inverse = Packed.of(self.kriging.inverse, dtype)
+        return self._replace(X=None, kriging=self.kriging._replace(inverse=inverse))
+
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as plain arrays and numbers."""
         return {
             "route": "dual",
-            "X": _to_arrays(self.X),
-            "cotangent": np.einsum("kkn->kn", self.factors.deltas[-1]).copy(),
+            **self._rows_state(),
             **self.kriging._asdict(),
+            "inverse": plain(self.kriging.inverse),
             **self.penalty._asdict(),
             **self.meat._asdict(),
         }
+
+    def _rows_state(self) -> dict[str, Any]:
+        if self.X is None:
+            return {"factors": tuple(self.factors)}
+        cotangent = np.einsum("kkn->kn", self.factors.deltas[-1]).copy()
+        return {"X": _to_arrays(self.X), "cotangent": cotangent}
 
     def _query(self, F: jacobian.Factors) -> tuple[np.ndarray, np.ndarray]:
         """Return (k, j_b) of queries, k = J_a j_a / lambda."""
@@ -250,8 +268,12 @@ def _to_arrays(X: Features) -> Any:
 def restore(network: Network, state: dict[str, Any]) -> DualPosterior:
     """Return the `DualPosterior` of ``state``, at the weights of `network`."""
     kriging = Kriging(*(state[name] for name in Kriging._fields))
+    kriging = kriging._replace(inverse=trapezoid(state["inverse"]))
     penalty = Penalty(*(state[name] for name in Penalty._fields))
     meat = Meat(*(state[name] for name in Meat._fields))
+    if "factors" in state:
+        kept = jacobian.Factors(*state["factors"])
+        return DualPosterior(None, kept, kriging, penalty, meat)
     X = state["X"]
     X = sparse.csr_array(X[:3], shape=X[3]) if isinstance(X, tuple) else X
     # The cotangent e_k sqrt(w_i) g_ik / scale_k is diagonal in the outputs; kept are

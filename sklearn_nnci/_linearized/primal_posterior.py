@@ -7,13 +7,14 @@ import numpy as np
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics.packed import Packed
 from sklearn_nnci._numerics.rank import outside_span, unbounded
 
 
 class PrimalPosterior(NamedTuple):
     """The covariance of theta by its root; all that prediction needs."""
 
-    root: np.ndarray
+    root: np.ndarray | Packed
     """F (r, p), lower trapezoidal, scale^2 F'F the covariance."""
     basis: np.ndarray | None
     """Determined directions of the last columns; None: all of them."""
@@ -59,15 +60,33 @@ class PrimalPosterior(NamedTuple):
 
     def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the covariance of theta, (p, p), and which are lost."""
-        unit = np.eye(self.root.shape[1])
+        F = self.root.full() if isinstance(self.root, Packed) else self.root
+        unit = np.eye(F.shape[1])
         lost = outside_span(self.basis, self.tolerance, unit)
-        return self.scale**2 * (self.root.T @ self.root), lost
+        return self.scale**2 * (F.T @ F), lost
+
+    def packed(self, dtype: Any) -> "PrimalPosterior":
+        """Return the same with a packed root of that precision."""
+        if isinstance(self.root, Packed):
+            return self
+        return self._replace(root=Packed.of(self.root, dtype))
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as plain arrays and numbers."""
-        return {"route": "primal", **self._asdict()}
+        return {"route": "primal", **self._asdict(), "root": plain(self.root)}
+
+
+def plain(F: np.ndarray | Packed) -> Any:
+    """Return a trapezoid as an array, or as a tuple of its panels."""
+    return F.panels if isinstance(F, Packed) else F
+
+
+def trapezoid(kept: Any) -> np.ndarray | Packed:
+    """Return the trapezoid that `plain` was made of."""
+    return Packed(kept) if isinstance(kept, tuple) else kept
 
 
 def restore(network: Network, state: dict[str, Any]) -> PrimalPosterior:
     """Return the `PrimalPosterior` of ``state``, which needs no network."""
-    return PrimalPosterior(*(state[name] for name in PrimalPosterior._fields))
+    found = PrimalPosterior(*(state[name] for name in PrimalPosterior._fields))
+    return found._replace(root=trapezoid(state["root"]))

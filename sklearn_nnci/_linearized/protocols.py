@@ -174,5 +174,8 @@ class Posterior(Protocol):
     def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return C (p, p), and which parameters are not bounded."""
 
+    def packed(self, dtype: Any) -> "Posterior":
+        """Return the same for prediction only, its factor packed in that precision."""
+
     def state(self) -> dict[str, Any]:
         """Return what `route.restore` needs, as plain arrays and numbers."""

@@ -174,7 +174,7 @@ def tangent_kernel(F: Factors, G: Factors, n_free: int) -> np.ndarray:
     """
     (_, m, n), (_, k, q) = F.shape, G.shape
     K = np.zeros((m, n, k, q))
-    counted = _counted_layers(F, n_free)
+    counted = counted_layers(F, n_free)
     layers = zip(*F[:2], *G[:2], counted, strict=True)
     for a, d, b, e, c in layers:
         outer = d.reshape(len(d), -1).T @ e.reshape(len(e), -1)  # D_l' E_l
@@ -188,13 +188,13 @@ def tangent_kernel_diagonal(F: Factors, n_free: int) -> np.ndarray:
     """Return the (n, m, m) diagonal blocks of ``tangent_kernel(F, F, n_free)``."""
     _, m, n = F.shape
     blocks = np.zeros((n, m, m))
-    for a, d, c in zip(*F[:2], _counted_layers(F, n_free), strict=True):
+    for a, d, c in zip(*F[:2], counted_layers(F, n_free), strict=True):
         inner = (a * a).sum(axis=0) + c  # |a_l|^2 + c_l^2
         blocks += inner[:, None, None] * np.einsum("jkn,jln->nkl", d, d)
     return blocks
 
 
-def _counted_layers(F: Factors, n_free: int) -> list[float]:
+def counted_layers(F: Factors, n_free: int) -> list[float]:
     """Return c_l^2 for each layer whose intercepts are penalised, else 0.0.
 
     Free are either all intercepts or those of the output layer: only then is

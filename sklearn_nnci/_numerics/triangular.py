@@ -17,10 +17,15 @@ from scipy import linalg
 from scipy.linalg import blas, lapack
 from sklearn.utils import gen_batches
 
+from sklearn_nnci._numerics.packed import Packed
+
 # Inner block of LAPACK's dtpqrt, for few columns and for many; rows of a panel of a
 # trapezoid: measured.
 QR_BLOCK, QR_BLOCK_WIDE, WIDE = 32, 64, 1000
 PANEL = 256
+# Columns up to which a triangle is multiplied by one after the other. dtrmm copies the
+# triangle first, which for a single one takes up to twenty times as long (measured).
+FEW_COLUMNS = 4
 
 
 def absorb(R: np.ndarray, rows: np.ndarray, triangular: bool = False) -> np.ndarray:
@@ -160,8 +165,11 @@ def norm(M: np.ndarray) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", M, M)))
 
 
-def panels(F: np.ndarray, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def panels(F: np.ndarray | Packed, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield ``(slice, F[slice] @ M)`` of a lower trapezoidal `F`, M (p, c)."""
+    if isinstance(F, Packed):
+        yield from F.products(M)
+        return
     k, p = F.shape
     for start in range(0, k, PANEL):
         end = min(start + PANEL, k)
@@ -169,20 +177,29 @@ def panels(F: np.ndarray, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield slice(start, end), F[start:end, :reach] @ M[:reach]
 
 
-def times(F: np.ndarray, M: np.ndarray, overwrite: bool = False) -> np.ndarray:
+def times(F: np.ndarray | Packed, M: np.ndarray, overwrite: bool = False) -> np.ndarray:
     """Return ``F M`` for a lower trapezoidal `F`; `M` may be spoilt to `overwrite`.
 
     Plainly: ``F @ M``.
     """
-    if F.shape[0] == F.shape[1]:
-        # (F M)' = M'F': M' is in the order of BLAS. F by rows is F' by columns, upper.
+    if isinstance(F, np.ndarray) and F.shape[0] == F.shape[1]:
+        # F by rows is F' by columns, upper
         columns = F.flags.f_contiguous
+        if 0 < M.shape[1] <= FEW_COLUMNS:
+            a = dict(a=F, lower=1) if columns else dict(a=F.T, trans=1)
+            return np.stack([blas.dtrmv(x=column, **a) for column in M.T], axis=1)
+        # (F M)' = M'F': M' is in the order of BLAS.
         triangle = dict(a=F, lower=1, trans_a=1) if columns else dict(a=F.T)
         return blas.dtrmm(1.0, b=M.T, side=1, overwrite_b=overwrite, **triangle).T
-    out = np.empty((len(F), M.shape[1]))
+    out = np.empty((F.shape[0], M.shape[1]))
     for rows, product in panels(F, M):
         out[rows] = product
     return out
+
+
+def transposed_times(F: np.ndarray | Packed, M: np.ndarray) -> np.ndarray:
+    """Return ``F.T @ M`` for a lower trapezoidal `F`."""
+    return F.transposed_times(M) if isinstance(F, Packed) else F.T @ M
 
 
 def times_from_right(M: np.ndarray, F: np.ndarray) -> np.ndarray:
@@ -198,17 +215,17 @@ def times_from_right(M: np.ndarray, F: np.ndarray) -> np.ndarray:
     return blas.dtrmm(1.0, b=M, side=1, overwrite_b=1, **triangle)
 
 
-def squared_norms(F: np.ndarray, M: np.ndarray) -> np.ndarray:
+def squared_norms(F: np.ndarray | Packed, M: np.ndarray) -> np.ndarray:
     """Return the squared norms of the columns of ``F M``; `M` may be spoilt.
 
     Plainly: ``np.sum((F @ M) ** 2, axis=0)``.
     """
-    if F.shape[0] == F.shape[1]:
+    if isinstance(F, np.ndarray) and F.shape[0] == F.shape[1]:
         product = times(F, M, overwrite=True)
         return np.einsum("ij,ij->j", product, product)
     total = np.zeros(M.shape[1])
     for _, product in panels(F, M):
-        total += np.einsum("ij,ij->j", product, product)
+        total += np.einsum("ij,ij->j", product, product, dtype=float)
     return total
 
 
