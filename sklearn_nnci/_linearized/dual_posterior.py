@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from sklearn_nnci._linearized.primal_posterior import plain, trapezoid
+from sklearn_nnci._linearized.primal_posterior import plain, repacked, trapezoid
 from sklearn_nnci._linearized.sandwich import Meat
 from sklearn_nnci._linearized.training_rows import Features, Penalty
 from sklearn_nnci._network import jacobian
@@ -185,9 +185,7 @@ class DualPosterior(NamedTuple):
 
         Then no prediction linearises the network at the training rows again.
         """
-        if isinstance(self.kriging.inverse, Packed):
-            return self
-        inverse = Packed.of(self.kriging.inverse, dtype)
+        inverse = repacked(self.kriging.inverse, dtype)
         return self._replace(X=None, kriging=self.kriging._replace(inverse=inverse))
 
     def state(self) -> dict[str, Any]:

@@ -60,20 +60,28 @@ class PrimalPosterior(NamedTuple):
 
     def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the covariance of theta, (p, p), and which are lost."""
-        F = self.root.full() if isinstance(self.root, Packed) else self.root
+        F = full(self.root)
         unit = np.eye(F.shape[1])
         lost = outside_span(self.basis, self.tolerance, unit)
         return self.scale**2 * (F.T @ F), lost
 
     def packed(self, dtype: Any) -> "PrimalPosterior":
         """Return the same with a packed root of that precision."""
-        if isinstance(self.root, Packed):
-            return self
-        return self._replace(root=Packed.of(self.root, dtype))
+        return self._replace(root=repacked(self.root, dtype))
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as plain arrays and numbers."""
         return {"route": "primal", **self._asdict(), "root": plain(self.root)}
+
+
+def full(F: np.ndarray | Packed) -> np.ndarray:
+    """Return a trapezoid as an array."""
+    return F.full() if isinstance(F, Packed) else F
+
+
+def repacked(F: np.ndarray | Packed, dtype: Any) -> Packed:
+    """Return a trapezoid packed in that precision."""
+    return Packed.of(full(F), dtype)
 
 
 def plain(F: np.ndarray | Packed) -> Any:

@@ -15,9 +15,9 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_nnci._linearized.dual_posterior import DualPosterior
+from sklearn_nnci._linearized.primal_posterior import full
 from sklearn_nnci._network import jacobian
 from sklearn_nnci._numerics.chunks import row_slices
-from sklearn_nnci._numerics.packed import Packed
 from sklearn_nnci.onnx._graph import Graph
 from sklearn_nnci.onnx._jacobian import Layers
 
@@ -55,8 +55,7 @@ def bounded(g: Graph, v: str, lost: str = "") -> str:
 def dual(g: Graph, posterior: DualPosterior, F: Layers, m: int) -> str:
     """Return v (n, m) by the rows that trained."""
     kriging, penalty, meat = posterior.kriging, posterior.penalty, posterior.meat
-    inverse = kriging.inverse
-    inverse = inverse.full() if isinstance(inverse, Packed) else inverse
+    inverse = full(kriging.inverse)
     kernel, squares = _kernel(g, posterior.factors, F, m, penalty.n_free)
     z = g.op("MatMul", kernel, inverse.T / penalty.strength)
     jb = _free(g, F, penalty.n_free)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import parse_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
@@ -76,6 +77,7 @@ def _asked(scope: Any, model: Any) -> tuple[str, ...]:
 
 def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> list:
     """Declare what a network or a committee returns."""
+    check_is_fitted(model)
     operator = scope.declare_local_operator(ALIASES[type(model)], model)
     operator.inputs = inputs
     return _declare(scope, operator, _asked(scope, model))
@@ -85,6 +87,7 @@ def parse_target(
     scope: Any, model: Any, inputs: Any, custom_parsers: Any = None
 ) -> list:
     """Declare what is inside a target transformer, and then itself."""
+    check_is_fitted(model)
     inside = unwrap(model.regressor_)[0]
     operator = scope.declare_local_operator(ALIASES[type(model)], model)
     outputs = _declare(scope, operator, _asked(scope, inside))
