@@ -10,6 +10,16 @@ from sklearn_nnci._warn import warn
 # Parameters that estimators saved before did not have, and what they did.
 SINCE = {"regularization": "alpha", "errors": "normal", "variance": "constant"}
 
+# The types in files of skops that have to be trusted: those of this package, and two of
+# scikit-learn that hold the state of an optimiser, arrays and numbers.
+TRUSTED_TYPES = (
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn_nnci._ensemble.MLPEnsembleRegressorCI",
+    "sklearn_nnci._regressor.MLPRegressorCI",
+    "sklearn_nnci._target.TransformedTargetRegressorCI",
+)
+
 
 def stamp() -> tuple[str, ...]:
     """Return the versions that results depend on."""

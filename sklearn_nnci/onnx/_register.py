@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import parse_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_nnci._ensemble import MLPEnsembleRegressorCI
 from sklearn_nnci._inference.compressed import LARGEST_ERROR, single_precision_error

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics import packed, triangular
+from sklearn_nnci._numerics.packed import Packed
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,36 @@ def test_panels_multiply_triangles_longer_than_one_panel(monkeypatch):
             ((F @ M) ** 2).sum(axis=0),
             atol=1e-12,
         )
+
+
+@pytest.mark.parametrize("columns", range(7))
+def test_few_columns_and_many_are_multiplied_alike(columns):
+    rng = np.random.default_rng(columns)
+    M = rng.normal(size=(12, columns))
+    for k in (12, 5):
+        F = triangular.lower(rng.normal(size=(k, 12)))
+        for G in (F, np.asfortranarray(F), Packed.of(F, np.float64)):
+            np.testing.assert_allclose(triangular.times(G, M), F @ M, atol=1e-13)
+            found = triangular.squared_norms(G, M.copy())
+            np.testing.assert_allclose(found, ((F @ M) ** 2).sum(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k, p", [(11, 11), (6, 11), (4, 4), (1, 1), (8, 13)])
+def test_packed_trapezoids_multiply_as_full_ones(k, p, dtype, monkeypatch):
+    monkeypatch.setattr(packed, "ROWS", 4)
+    rng = np.random.default_rng(k)
+    F, close = triangular.lower(rng.normal(size=(k, p))), 20 * np.finfo(dtype).eps
+    P = Packed.of(F, dtype)
+    assert P.shape == F.shape and P.full().dtype == float
+    np.testing.assert_allclose(P.full(), F, rtol=close)
+    entries = sum(panel.size for panel in P.panels)
+    assert entries <= k * (p - k) + k * (k + 1) / 2 + 3 * k  # half a panel a row
+    M, N = rng.normal(size=(p, 3)), rng.normal(size=(k, 3))
+    np.testing.assert_allclose(triangular.times(P, M), F @ M, atol=10 * close)
+    found = triangular.transposed_times(P, N)
+    np.testing.assert_allclose(found, F.T @ N, atol=10 * close)
+    np.testing.assert_array_equal(triangular.transposed_times(F, N), F.T @ N)
 
 
 @pytest.mark.parametrize("p", [1, 2, 7, 12])
