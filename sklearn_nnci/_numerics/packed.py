@@ -47,11 +47,10 @@ class Packed:
             yield slice(start, start + len(panel)), panel
             start += len(panel)
 
-    def products(self, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield ``(slice, F[slice] @ M)``, computed in the precision of F."""
+    def times(self, M: np.ndarray) -> np.ndarray:
+        """Return ``F @ M``, in the precision of F."""
         M = M.astype(self.panels[0].dtype, copy=False)
-        for rows, panel in self.slices():
-            yield rows, panel @ M[: panel.shape[1]]
+        return np.concatenate([panel @ M[: panel.shape[1]] for panel in self.panels])
 
     def transposed_times(self, M: np.ndarray) -> np.ndarray:
         """Return ``F.T @ M``, in the precision of F."""

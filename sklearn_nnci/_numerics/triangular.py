@@ -165,11 +165,8 @@ def norm(M: np.ndarray) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", M, M)))
 
 
-def panels(F: np.ndarray | Packed, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def panels(F: np.ndarray, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield ``(slice, F[slice] @ M)`` of a lower trapezoidal `F`, M (p, c)."""
-    if isinstance(F, Packed):
-        yield from F.products(M)
-        return
     k, p = F.shape
     for start in range(0, k, PANEL):
         end = min(start + PANEL, k)
@@ -182,7 +179,9 @@ def times(F: np.ndarray | Packed, M: np.ndarray, overwrite: bool = False) -> np.
 
     Plainly: ``F @ M``.
     """
-    if isinstance(F, np.ndarray) and F.shape[0] == F.shape[1]:
+    if isinstance(F, Packed):
+        return F.times(M).astype(float, copy=False)
+    if F.shape[0] == F.shape[1]:
         # F by rows is F' by columns, upper
         columns = F.flags.f_contiguous
         if 0 < M.shape[1] <= FEW_COLUMNS:
@@ -191,7 +190,7 @@ def times(F: np.ndarray | Packed, M: np.ndarray, overwrite: bool = False) -> np.
         # (F M)' = M'F': M' is in the order of BLAS.
         triangle = dict(a=F, lower=1, trans_a=1) if columns else dict(a=F.T)
         return blas.dtrmm(1.0, b=M.T, side=1, overwrite_b=overwrite, **triangle).T
-    out = np.empty((F.shape[0], M.shape[1]))
+    out = np.empty((len(F), M.shape[1]))
     for rows, product in panels(F, M):
         out[rows] = product
     return out
@@ -220,12 +219,15 @@ def squared_norms(F: np.ndarray | Packed, M: np.ndarray) -> np.ndarray:
 
     Plainly: ``np.sum((F @ M) ** 2, axis=0)``.
     """
-    if isinstance(F, np.ndarray) and F.shape[0] == F.shape[1]:
+    if isinstance(F, Packed):
+        product = F.times(M)
+        return np.einsum("ij,ij->j", product, product, dtype=float)
+    if F.shape[0] == F.shape[1]:
         product = times(F, M, overwrite=True)
         return np.einsum("ij,ij->j", product, product)
     total = np.zeros(M.shape[1])
     for _, product in panels(F, M):
-        total += np.einsum("ij,ij->j", product, product, dtype=float)
+        total += np.einsum("ij,ij->j", product, product)
     return total
 
 
