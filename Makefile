@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
-.PHONY: clean
+.PHONY: clean serving
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,7 +69,7 @@ noise: .venv/installed  ## uneven, skewed, heavy-tailed noise (an hour; DATA=fol
 counts: .venv/installed  ## prediction intervals of counts (a quarter of an hour)
 	$(BIN)/python benchmarks/coverage/counts.py --jobs 2 --repeats 100
 
-benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
+benchmarks: jacobian limits memory scaling serving workers  ## every figure of speed and memory (an hour)
 
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
@@ -84,6 +84,9 @@ memory: .venv/installed  ## memory that inference adds
 
 scaling: .venv/installed  ## time and memory against rows and parameters, and a picture
 	$(BIN)/python benchmarks/speed/scaling.py
+
+serving: .venv/installed  ## size and latency of models that serve, compressed and as ONNX (minutes)
+	$(BIN)/python benchmarks/speed/serving.py
 
 cluster: .venv/installed  ## train, infer and predict on a cluster of two processes (the example)
 	$(BIN)/python examples/cluster.py
