@@ -44,10 +44,11 @@ class CompressMethods:
 
         Notes
         -----
-        Whether single precision is enough is measured, at rows drawn from the range of
-        the training rows. Where it would move a standard error by more than 1e-5 of
-        itself, as it may where the information matrix is nearly singular, the triangle
-        stays in double precision, which is half of the size.
+        Whether single precision is enough is measured, at gradients drawn as those of
+        training rows. Where it would move a standard error by more than 1e-5 of itself,
+        as it does with columns that are nearly the same, a very small penalty, or
+        directions that the rows do not determine, the triangle stays in double
+        precision, which is half of the size.
 
         Examples
         --------
