@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import pickle
 
 import joblib
@@ -234,3 +235,20 @@ def test_unbounded_intervals_stay_so():
     assert np.isinf(net.compress().predict(X, return_ci=True)[1]).all()
     buffer = io.BytesIO()
     pickle.dump(net.compress(), buffer)
+
+
+@pytest.mark.parametrize("covariance", ["auto", "least_squares", "bayesian", "HC3"])
+def test_hard_columns_keep_their_digits(covariance):
+    """Alike, of very different scale: single precision is taken where it does."""
+    rng, taken = np.random.default_rng(0), []
+    for k, alpha in itertools.product(range(3), (1e-6, 1e-2)):
+        X = rng.normal(size=(200, 4))
+        X = (X, X @ (1.0 + 0.05 * rng.normal(size=(4, 4))), X * [1, 30, 0.01, 9] + 5)[k]
+        y = np.sin(X[:, 0]) + 0.1 * rng.normal(size=200)
+        net = with_(NET, hidden_layer_sizes=(8,), alpha=alpha, covariance=covariance)
+        small = net.set_params(max_iter=100).fit(X, y).compress()
+        taken.append(small._inference["posterior"]["root"][0].dtype)
+        v, w = (one.get_prediction(X).leverage for one in (net, small))
+        np.testing.assert_allclose(np.sqrt(w), np.sqrt(v), rtol=1e-4)
+    assert np.float32 in taken
+    assert covariance == "auto" or np.float64 in taken

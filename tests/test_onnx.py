@@ -423,6 +423,12 @@ def test_older_operators_do(opset):
     np.testing.assert_allclose(found["se_obs"][:, 0], expected, rtol=1e-10)
 
 
+def test_rows_as_lists_are_of_float64():
+    X, y = data()
+    graph = to_onnx(small().fit(X, y), X[:2].tolist())
+    assert outputs_of(graph, X)["mean"].dtype == np.float64
+
+
 def test_rows_beyond_everything_are_unbounded_not_certain():
     X, y = data()
     model = small(activation="relu").fit(X, y)

@@ -133,7 +133,7 @@ def test_a_service_answers_with_null_where_nothing_is_bounded(run):
     pytest.importorskip("fastapi")
     try:
         from fastapi.testclient import TestClient
-    except (ImportError, RuntimeError, DeprecationWarning):
+    except (ImportError, RuntimeError, Warning):
         pytest.skip("No HTTP client that the test client of FastAPI wants.")
     names = run(SAVING, "A service")
     found = get_prediction(names["model"], np.array([[0.5, 0.0, 0.0]]))

@@ -113,6 +113,7 @@ def to_onnx(
     'mean -+ t * se_mean'
     """
     outputs = check_outputs(outputs)
+    X = X if hasattr(X, "shape") else np.asarray(X, dtype=float)
     kinds = MLPRegressorCI, MLPEnsembleRegressorCI
     model = skl2onnx.to_onnx(
         without_search(estimator),
