@@ -423,6 +423,24 @@ def test_older_operators_do(opset):
     np.testing.assert_allclose(found["se_obs"][:, 0], expected, rtol=1e-10)
 
 
+# The scaler of skl2onnx makes float32 of several inputs.
+@pytest.mark.parametrize(
+    "wrap, close",
+    [(lambda net: net, 1e-10), (make_scaled, 1e-4)],
+    ids=["net", "scaled"],
+)
+def test_columns_of_a_frame_are_inputs(wrap, close):
+    X, y = data()
+    X = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = wrap(small()).fit(X, y)
+    session = onnxruntime.InferenceSession(to_onnx(model, X).SerializeToString())
+    assert [one.name for one in session.get_inputs()] == ["a", "b", "c"]
+    found = session.run(["se_mean"], {name: X[[name]].to_numpy() for name in X})[0]
+    np.testing.assert_allclose(
+        found[:, 0], get_prediction(model, X).se_mean, rtol=1e-10
+    )
+
+
 def test_rows_as_lists_are_of_float64():
     X, y = data()
     graph = to_onnx(small().fit(X, y), X[:2].tolist())

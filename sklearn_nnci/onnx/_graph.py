@@ -105,7 +105,8 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int64)
 
 
-def input_dtype(variable: Any) -> Any:
-    """Return float64 for inputs of that type, float32 for all others."""
-    double = guess_proto_type(variable.type) == guess_proto_type(DoubleTensorType())
-    return np.dtype(np.float64 if double else np.float32)
+def input_dtype(variables: Sequence[Any]) -> Any:
+    """Return float64 if one of the inputs is of that type, else float32."""
+    double = guess_proto_type(DoubleTensorType())
+    any_double = any(guess_proto_type(one.type) == double for one in variables)
+    return np.dtype(np.float64 if any_double else np.float32)

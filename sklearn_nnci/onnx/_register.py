@@ -117,7 +117,7 @@ def _declare(scope: Any, operator: Any, names: Sequence[str]) -> list:
 
 def shapes(operator: Any) -> None:
     """Set the types of what is returned: (n, m), or (n, 1) of what is of rows."""
-    model, double = operator.raw_operator, input_dtype(operator.inputs[0])
+    model, double = operator.raw_operator, input_dtype(operator.inputs)
     kind = DoubleTensorType if double == np.float64 else FloatTensorType
     for variable in operator.outputs:
         of_rows = variable.raw_name.startswith("extrapolates")
@@ -141,9 +141,10 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     names = [variable.raw_name for variable in operator.outputs]
     inference = names != ["mean"]
     weights, members = members_of(operator.raw_operator, inference)
-    given = input_dtype(operator.inputs[0])
+    given = input_dtype(operator.inputs)
     g = Graph(scope, container, _precision(members, given, inference))
-    x = g.cast(operator.inputs[0].full_name, g.dtype)
+    columns = [g.cast(one.full_name, g.dtype) for one in operator.inputs]
+    x = g.op("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
     if not inference:
         own = [Answers(_moments.mean_of(g, one, x)) for one in members]
         found = Answers(_moments.average(g, weights, [one.mean for one in own]))
@@ -189,7 +190,7 @@ def convert_target(scope: Any, operator: Any, container: Any) -> None:
             "regressor_, and take the bounds of its intervals through the inverse."
         )
     origin = np.ravel(model.transformer_.inverse_transform(np.zeros((1, a.size))))
-    g = Graph(scope, container, input_dtype(operator.inputs[0]))
+    g = Graph(scope, container, input_dtype(operator.inputs))
     for inside, variable in zip(operator.inputs, operator.outputs, strict=True):
         value = inside.full_name
         if variable.raw_name == "mean":
