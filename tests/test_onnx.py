@@ -437,7 +437,7 @@ def test_columns_of_a_frame_are_inputs(wrap, close):
     assert [one.name for one in session.get_inputs()] == ["a", "b", "c"]
     found = session.run(["se_mean"], {name: X[[name]].to_numpy() for name in X})[0]
     np.testing.assert_allclose(
-        found[:, 0], get_prediction(model, X).se_mean, rtol=1e-10
+        found[:, 0], get_prediction(model, X).se_mean, rtol=close
     )
 
 
