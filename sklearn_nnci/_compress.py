@@ -19,7 +19,7 @@ class CompressMethods:
     """`compress`, of every estimator with intervals: a mixin."""
 
     def compress(self) -> Any:
-        """Return a copy for prediction: a quarter of the size, and faster.
+        """Return a copy for prediction: a quarter or half of the size, and faster.
 
         What is kept of the covariance is packed into a triangle of single precision.
         The state of the optimiser is left out, and where there are more parameters than

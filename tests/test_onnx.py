@@ -447,6 +447,18 @@ def test_rows_as_lists_are_of_float64():
     assert outputs_of(graph, X)["mean"].dtype == np.float64
 
 
+def test_a_factor_near_one_is_not_dropped():
+    """As onnxruntime does with what is 1 in single precision, in double too."""
+    X, y = data()
+    model = small(noise=0.01).fit(X, y)
+    before = get_prediction(model, X).se_mean
+    model._inference["widening"] = 1.0 + 2e-8
+    expected = get_prediction(model, X).se_mean
+    assert (expected > before * (1.0 + 5e-9)).all()
+    found = outputs_of(to_onnx(model, X), X)["se_mean"][:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
 def test_rows_beyond_everything_are_unbounded_not_certain():
     X, y = data()
     model = small(activation="relu").fit(X, y)
