@@ -109,7 +109,7 @@ wheel-test: dist  ## install the wheel into an empty environment, run the README
 	cd build/wheel && .venv/bin/python -c 'import sklearn_nnci'
 	build/wheel/.venv/bin/pip install --quiet matplotlib pandas pytest pyyaml
 	cd build/wheel && .venv/bin/python -m pytest tests/test_documentation.py \
-		tests/test_metadata.py -k 'README or metadata'
+		tests/test_metadata.py -k 'README or metadata or links'
 
 release-check:  ## whether TAG=v1.2.3 is the release that the files tell of
 	$(PYTHON) .github/check_release.py '$(TAG)'

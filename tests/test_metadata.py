@@ -101,6 +101,7 @@ def test_the_built_metadata_has_addresses_and_versions(built):
     known = dict(one.split(", ") for one in built.metadata.get_all("Project-URL"))
     assert known == PROJECT["project"]["urls"]
     assert built.metadata["Requires-Python"] == ">=3.11"
+    assert built.metadata["Metadata-Version"] == "2.4"
     assert any(path.name == "py.typed" for path in built.files)
     assert not any(path.parts[0] == "tests" for path in built.files)
     folder = Path(sklearn_nnci.__file__).resolve().parent
