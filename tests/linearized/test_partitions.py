@@ -314,7 +314,8 @@ def test_a_process_that_has_not_imported_distributed_infers_too():
         "import dask.array as da\n"
         "net, X, y = pickle.load(sys.stdin.buffer)\n"
         "assert 'distributed' not in sys.modules\n"
-        "net.fit_inference(da.from_array(X, chunks=(50, -1)), y)\n"
+        "rows = da.from_array(X, chunks=(50, -1)), da.from_array(y, chunks=50)\n"
+        "net.fit_inference(*rows)\n"
         "print(repr(net.predict(X[:1], return_std=True)[1][0].item()))\n"
     )
     path = os.pathsep.join(filter(None, sys.path))
