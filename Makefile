@@ -107,7 +107,8 @@ wheel-test: dist  ## install the wheel into an empty environment, run the README
 	$(PYTHON) -m venv build/wheel/.venv
 	build/wheel/.venv/bin/pip install --quiet dist/*.whl
 	cd build/wheel && .venv/bin/python -c 'import sklearn_nnci'
-	build/wheel/.venv/bin/pip install --quiet matplotlib pandas pytest pyyaml
+	build/wheel/.venv/bin/pip install --quiet matplotlib pandas pytest pyyaml \
+		'readme-renderer[md]'
 	cd build/wheel && .venv/bin/python -m pytest tests/test_documentation.py \
 		tests/test_metadata.py -k 'README or metadata or links'
 

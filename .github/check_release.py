@@ -1,6 +1,7 @@
 """Is this tag the release that the files tell of? ``make release-check TAG=v1.2.3``.
 
-Version, changelog and citation have to name it, the latter two with the same day.
+Version, changelog and citation have to name it, the latter two with the same day, and
+the README has to install it.
 """
 
 import re
@@ -27,6 +28,9 @@ def faults(root: Path, tag: str) -> list[str]:
         f"CHANGELOG.md has no heading '## {version} (year-month-day)'": bool(day),
         f"CITATION.cff has date-released {cited_day!r}, not {day!r}": cited_day == day,
         f"{version} is a version of development": "dev" not in version,
+        "README.md says that it is not on PyPI": not found(
+            "(not on PyPI)", root / "README.md"
+        ),
     }
     return [fault for fault, fine in checks.items() if not fine]
 

@@ -97,6 +97,18 @@ def test_the_built_readme_is_that(built):
     assert text.strip() == as_published(README).strip()
 
 
+def test_an_index_renders_the_built_readme(built):
+    """By what renders it there, which leaves out what it thinks unsafe."""
+    markdown = pytest.importorskip("readme_renderer.markdown")
+    page = markdown.render(built.metadata.get_payload())
+    assert page.count("<img") == len(re.findall(r"^!\[|<img", README, re.M)) > 0
+    assert page.count("<table") == len(re.findall(r"^\|[-:| ]+\|$", README, re.M)) > 0
+    assert page.count("<pre") >= README.count("```python\n") > 0
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(links) >= len(re.findall(r"\]\(", README))
+    assert all(re.match("https?://|#|mailto:", link) for link in links)
+
+
 def test_the_built_metadata_has_addresses_and_versions(built):
     known = dict(one.split(", ") for one in built.metadata.get_all("Project-URL"))
     assert known == PROJECT["project"]["urls"]

@@ -135,6 +135,7 @@ def test_contributing_names_every_room():
 @pytest.fixture
 def released(tmp_path):
     """The files of a release, as they should be."""
+    (tmp_path / "README.md").write_text("pip install sklearn-nnci\n")
     for name in ("CHANGELOG.md", "CITATION.cff", "sklearn_nnci/_version.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -173,6 +174,7 @@ def test_a_release_has_one_version_and_one_day(released):
         ("CITATION.cff", "2030-01-31", "2030-01-30", "date-released '2030-01-30'"),
         ("CITATION.cff", "^date.*\n", "", "date-released ''"),
         ("CHANGELOG.md", r"\(2030-01-31\)", "(unreleased)", "no heading"),
+        ("README.md", "pip", "It is not on PyPI yet. pip", "not on PyPI"),
     ],
 )
 def test_what_a_release_lacks_is_told(released, file, pattern, replacement, told):
