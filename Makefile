@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
-.PHONY: clean
+.PHONY: doc clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,7 +42,10 @@ lint: .venv/installed  ## style and format
 types: .venv/installed  ## static types
 	$(BIN)/mypy
 
-check: lint types test  ## what continuous integration runs
+doc: .venv/installed  ## the documentation site, gallery included, in doc/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+check: lint types test doc  ## what continuous integration runs
 
 coverage: .venv/installed  ## simulate the coverage of the intervals (an hour)
 	$(BIN)/python benchmarks/coverage/coverage.py
@@ -93,3 +96,5 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 
 clean:  ## remove what the targets made
 	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache
+	rm -rf doc/_build doc/auto_examples doc/api/generated doc/api/backreferences
+	rm -rf doc/benchmarks/results doc/repository
