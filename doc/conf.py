@@ -8,7 +8,7 @@ from pathlib import Path
 DOC = Path(__file__).resolve().parent
 ROOT = DOC.parent
 sys.path[:0] = [str(ROOT), str(DOC / "_extensions")]
-# Sphinx-Gallery and joblib start processes of their own, which shall see the same package.
+# Processes that the gallery starts shall see the same package.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
 )
@@ -84,6 +84,7 @@ if has_gallery:
         "within_subsection_order": "FileNameSortKey",
         "remove_config_comments": True,
         "show_memory": False,
+        "write_computation_times": False,
         "parallel": 2,
         "min_reported_time": 0,
         "matplotlib_animations": False,

@@ -1,9 +1,8 @@
 """Files of the repository as pages of the site, and links as the repository has them.
 
 Pages are written to be read in the repository too, so that their links are paths of
-files there. Of each link this looks where it leads: to a page of the site, as it is; to
-a file that the site has a copy of, to that copy; to any other file, to the repository on
-the web.
+files there. Each is followed: to a page of the site, as it is; to a file of which the
+site has a copy, to that; to any other file, to the repository on the web.
 """
 
 import os

@@ -1,7 +1,7 @@
 """References in docstrings inherited from scikit-learn, to its own documentation.
 
-They name labels of scikit-learn's site, which are looked up without the network: what is
-not known here stands as its text.
+They name labels of scikit-learn's site, of which a few are known here, without the
+network. The others stand as their text.
 """
 
 import re
