@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
 .PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
-.PHONY: doc clean
+.PHONY: doc doc-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,15 +35,20 @@ test-newest:  ## the suite with the newest versions, pre-releases too
 		--editable '.[test,dask]'
 	.venv-newest/bin/python -m pytest
 
-lint: .venv/installed  ## style and format
+lint: .venv/installed  ## style, format and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: .venv/installed  ## static types
 	$(BIN)/mypy
 
 doc: .venv/installed  ## the documentation site, gallery included, in doc/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+doc-check: .venv/installed  ## the site of make doc in a browser (Debian: chromium-driver)
+	$(BIN)/pip install --quiet --editable '.[site-check]'
+	$(BIN)/python doc/check_site.py
 
 check: lint types test doc  ## what continuous integration runs
 

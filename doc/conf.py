@@ -40,6 +40,7 @@ extensions = [
     "scikit_learn_references",
 ]
 
+toc_object_entries_show_parents = "hide"
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "_extensions"]
 suppress_warnings = [
@@ -100,11 +101,13 @@ html_baseurl = urls.get(
     "Documentation", "https://sklearn-nnci.readthedocs.io/en/latest/"
 )
 html_static_path = ["_static"]
+html_favicon = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
-    "logo": {"text": project},
+    "logo": {"text": project, "image_light": "_static/logo.svg"},
     "github_url": repository,
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,

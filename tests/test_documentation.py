@@ -50,7 +50,8 @@ def test_there_are_blocks():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_code_runs_and_prints_what_is_shown(page, capsys):
+def test_code_runs_and_prints_what_is_shown(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # pages may write files
     found = blocks(page)
     if re.search(r"^(import|from) dask", "\n".join(code for code, _ in found), re.M):
         pytest.importorskip("distributed")
