@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
-.PHONY: doc doc-check clean
+.PHONY: minima noise counts rivals benchmarks jacobian limits memory scaling cluster
+.PHONY: workers doc doc-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,8 +14,13 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: .venv/installed  ## predictions of the diabetes data with both intervals, and a picture
-	$(BIN)/python examples/diabetes.py
+.venv-demo/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet --editable '.[plot]' pandas
+	@touch $@
+
+demo: .venv-demo/installed  ## predictions of the diabetes data with both intervals, and a picture
+	.venv-demo/bin/python examples/diabetes.py
 
 test: .venv/installed  ## the whole test suite, documentation's code included
 	$(BIN)/python -m pytest
@@ -60,6 +65,15 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2 --rivals
 
+.venv-rivals/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/pip install --quiet --editable . threadpoolctl mapie \
+		laplace-torch torch==2.13.0 sklearn-contrib-bde==1.0.2
+	@touch $@
+
+rivals: .venv-rivals/installed  ## intervals of thirteen methods on the same data (two hours)
+	.venv-rivals/bin/python benchmarks/rivals/compare.py
+
 tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folder of UCI sets)
 	$(BIN)/pip install --quiet mapie
 	$(BIN)/python benchmarks/coverage/tuned.py --jobs 2
@@ -100,6 +114,6 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 	$(BIN)/python benchmarks/speed/cluster.py
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-rivals .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache
 	rm -rf doc/_build doc/auto_examples doc/api/generated doc/api/backreferences
 	rm -rf doc/benchmarks/results doc/repository
