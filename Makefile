@@ -71,6 +71,7 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 		laplace-torch torch==2.13.0 sklearn-contrib-bde==1.0.2
 	@touch $@
 
+.PHONY: rivals
 rivals: .venv-rivals/installed  ## intervals of thirteen methods on the same data (two hours)
 	.venv-rivals/bin/python benchmarks/rivals/compare.py
 
@@ -114,6 +115,7 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 	$(BIN)/python benchmarks/speed/cluster.py
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-demo .venv-rivals .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-rivals .venv-oldest .venv-newest
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	rm -rf doc/_build doc/auto_examples doc/api/generated doc/api/backreferences
 	rm -rf doc/benchmarks/results doc/repository

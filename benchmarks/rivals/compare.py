@@ -18,8 +18,8 @@ the averages. sklearn-contrib-bde is slow, and takes part in every fourth replic
     python benchmarks/rivals/compare.py                  # `make rivals`; an hour or two
     python benchmarks/rivals/compare.py --replicates 1 --output look
 
-Rows are appended to rivals.csv of the output folder; what is there is not run again.
-rivals.md is written from it after each replicate.
+Rows are appended to rivals.csv of the output folder; what is there is not run again
+(remove the file to begin anew). rivals.md is written from it after each replicate.
 """
 
 import os
