@@ -12,8 +12,8 @@ ACTIONLINT ?= $(BUILD)/actionlint
 .PHONY: test-nightly test-libraries workflows actionlint dist wheel-test
 .PHONY: release-check pre-commit
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima noise counts benchmarks jacobian limits memory scaling cluster workers
-.PHONY: clean
+.PHONY: minima noise counts rivals benchmarks jacobian limits memory scaling cluster
+.PHONY: workers doc doc-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,8 +23,13 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: .venv/installed  ## predictions of the diabetes data with both intervals, and a picture
-	$(BIN)/python examples/diabetes.py
+.venv-demo/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet --editable '.[plot]' pandas
+	@touch $@
+
+demo: .venv-demo/installed  ## predictions of the diabetes data with both intervals, and a picture
+	.venv-demo/bin/python examples/diabetes.py
 
 test: .venv/installed  ## the whole test suite, documentation's code included
 	$(BIN)/python -m pytest
@@ -58,14 +63,22 @@ test-libraries: .venv/installed  ## the tests beside statsmodels, laplace-torch,
 	$(BIN)/python -m pytest $$(grep -lrE --include='test_*.py' \
 		'^ *(import|from) (statsmodels|mapie|scoringrules)|importorskip."laplace' tests)
 
-lint: .venv/installed  ## style and format
+lint: .venv/installed  ## style, format and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: .venv/installed  ## static types
 	$(BIN)/mypy
 
-check: lint types test  ## what continuous integration runs
+doc: .venv/installed  ## the documentation site, gallery included, in doc/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+doc-check: .venv/installed  ## the site of make doc in a browser (Debian: chromium-driver)
+	$(BIN)/pip install --quiet --editable '.[site-check]'
+	$(BIN)/python doc/check_site.py
+
+check: lint types test doc  ## what continuous integration runs
 
 .venv-build/installed: Makefile
 	$(PYTHON) -m venv .venv-build
@@ -123,6 +136,16 @@ study: .venv/installed  ## coverage point by point, polished networks and rivals
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2
 	$(BIN)/python benchmarks/coverage/study.py --jobs 2 --rivals
 
+.venv-rivals/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/pip install --quiet --editable . threadpoolctl mapie \
+		laplace-torch torch==2.13.0 sklearn-contrib-bde==1.0.2
+	@touch $@
+
+.PHONY: rivals
+rivals: .venv-rivals/installed  ## intervals of thirteen methods on the same data (two hours)
+	.venv-rivals/bin/python benchmarks/rivals/compare.py
+
 tuned: .venv/installed  ## tuned networks, committees, rivals (hours; DATA=folder of UCI sets)
 	$(BIN)/pip install --quiet mapie
 	$(BIN)/python benchmarks/coverage/tuned.py --jobs 2
@@ -164,4 +187,7 @@ workers: .venv/installed  ## what a cluster costs, and whether it agrees with on
 
 clean:  ## remove what the targets made
 	rm -rf .venv-build .venv-nightly build dist
-	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-rivals .venv-oldest .venv-newest
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	rm -rf doc/_build doc/auto_examples doc/api/generated doc/api/backreferences
+	rm -rf doc/benchmarks/results doc/repository

@@ -31,7 +31,7 @@ class InNotebooks:
 
     @property
     def _doc_link_template(self) -> str:
-        page = "/generated/{estimator_module}.{estimator_name}.html"
+        page = "/api/generated/{estimator_module}.{estimator_name}.html"
         return documentation() + page
 
     @property

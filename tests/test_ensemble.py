@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from cases import sine_data
+from cases import checks_of_sklearn, sine_data
 from scipy import sparse, stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -685,7 +685,7 @@ def test_a_refused_fit_leaves_no_fit_behind(fitted):
         model.predict(QUERIES)
 
 
-@pytest.mark.filterwarnings("default")
+@checks_of_sklearn
 @parametrize_with_checks([
     committee(MLPRegressorCI(hidden_layer_sizes=(5,), solver="lbfgs"), n_starts=2)
 ])  # fmt: skip

@@ -99,7 +99,7 @@ def test_the_diagram_links_to_the_documentation_that_is_declared(declared):
     X, y = sine_data(n=60)
     page = MLPRegressorCI(**SMALL).fit(X, y)._repr_html_()
     name = "sklearn_nnci.MLPRegressorCI.html"
-    assert f'href="https://docs.some.where/generated/{name}"' in page
+    assert f'href="https://docs.some.where/api/generated/{name}"' in page
     model = copy.deepcopy(MLPEnsembleRegressorCI())
     assert "sklearn_nnci.MLPEnsembleRegressorCI.html" in model._repr_html_()
 

@@ -78,7 +78,7 @@ class Fitted(NamedTuple):
 
 def no_dof(fitted: Fitted) -> str:
     report = fitted.report
-    if report.noise == "evidence":
+    if report.noise == "evidence" or not fitted.inference.totals.spread.any():
         return (
             f"{report.n_samples:.4g} rows of a target that does not vary say nothing "
             "about the noise: every interval is unbounded. Try more rows, or a known "
