@@ -12,7 +12,7 @@ ACTIONLINT ?= $(BUILD)/actionlint
 .PHONY: test-nightly test-libraries workflows actionlint dist wheel-test
 .PHONY: release-check pre-commit
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima noise counts rivals benchmarks jacobian limits memory scaling cluster
+.PHONY: minima noise counts published rivals benchmarks jacobian limits memory scaling cluster
 .PHONY: workers doc doc-check clean
 
 help:  ## list the targets
@@ -162,6 +162,9 @@ noise: .venv/installed  ## uneven, skewed, heavy-tailed noise (an hour; DATA=fol
 
 counts: .venv/installed  ## prediction intervals of counts (a quarter of an hour)
 	$(BIN)/python benchmarks/coverage/counts.py --jobs 2 --repeats 100
+
+published: .venv/installed  ## settings of three published studies (ten minutes)
+	$(BIN)/python benchmarks/coverage/published.py
 
 benchmarks: jacobian limits memory scaling workers  ## every figure of speed and memory (an hour)
 
