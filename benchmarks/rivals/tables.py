@@ -18,9 +18,10 @@ HEAD = """# Beside other methods
 Written by `benchmarks/rivals/compare.py`, whose head says what is measured, and
 `methods.py` what each method is. Nominal 0.95; standard errors between replicates in
 brackets; widths and scores in standard deviations of y, lower scores are better; times
-as multiples of a fit of `MLPRegressor()`. First all data sets together: R replicates of
-each, the lowest and the highest average over the data sets, and scores over those of the
-committee, below 1 where the other is better (bold: by more than chance would have it).
+as multiples of a fit of `MLPRegressor()`. First all data sets together: R replicates
+of each, the lowest and the highest average over the data sets, and scores over those of
+the committee, below 1 where the other is better (bold: by more than chance would have
+it).
 """
 COLUMNS = (
     "method", "R", "failed", "mean covered", "width", "score", "new y covered", "width",
@@ -172,7 +173,7 @@ def extremes(rows, method, value, form):
     found = [value([r for r in good if r["data"] == d]) for d in unique(good, "data")]
     if not found or np.isnan(found).any():
         return "-"
-    return f"{min(found):{form}}-{max(found):{form}}"
+    return f"{form(min(found))}-{form(max(found))}"
 
 
 def overview(rows):
@@ -186,11 +187,18 @@ def overview(rows):
                 beside(rows, method, data, f"{kind}_score")
                 for data in unique(rows, "data")
             ]
-            cells.append(extremes(rows, method, partial(average, name=kind), ".2f"))
+            cells.append(
+                extremes(rows, method, partial(average, name=kind), "{:.2f}".format)
+            )
             cells.append("1" if method == OURS else str(overall(ratios)))
-        cells.append(extremes(rows, method, partial(ratio, name="fit"), ".0f"))
+        cells.append(extremes(rows, method, partial(ratio, name="fit"), short))
         lines.append(cells)
     return markdown(OVERVIEW, lines)
+
+
+def short(value):
+    """Return two digits."""
+    return f"{value:.1f}" if value < 9.95 else f"{float(f'{value:.2g}'):.0f}"
 
 
 def runs(rows):
