@@ -136,7 +136,7 @@ def test_the_demo_draws_its_picture(tmp_path, capsys):
     )
     # 442 patients: two standard errors are 2 %
     assert 93 < share < 97.5 and width < 0.8 * spread
-    assert len(re.findall(r"^\d", out, re.M)) == 8
+    assert len(re.findall(r"^\d+ ", out, re.M)) == 8
     assert str(tmp_path / "picture.png") in out
 
 
@@ -208,3 +208,12 @@ def test_the_readme_opens_with_a_picture_and_a_table():
     code, shown = blocks(ROOT / "README.md")[0]
     assert len([line for line in code.splitlines() if line]) <= 8
     assert "obs_ci_upper" in shown
+
+
+def test_the_readme_compares_by_the_figures_of_the_study():
+    text = (ROOT / "README.md").read_text("utf-8")
+    study = (ROOT / "benchmarks" / "results" / "rivals.md").read_text("utf-8")
+    _, _, table = text.partition("## Compared with")
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(lines) > 10
+    assert set(lines) <= set(study.splitlines())
