@@ -226,7 +226,7 @@ def test_both_routes_have_the_same_law():
         route.DUAL_BELOW = before
     assert other.inference_.route == "primal"
     np.testing.assert_allclose(
-        wide.inference_.count_law, other.inference_.count_law, rtol=1e-6
+        wide.inference_.count_law, other.inference_.count_law, rtol=1e-5
     )
 
 
