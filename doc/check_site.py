@@ -24,6 +24,7 @@ SITE, SCREENSHOTS = BUILD / "html", BUILD / "screenshots"
 PHONE, DESKTOP = (390, 844), (1280, 900)
 # A ratio of 3 is that of WCAG for large text; less is dark on dark.
 CONTRAST = 3.0
+TRANSITION = 0.5  # seconds that colours take to change
 MAIN = (
     "index.html",
     "start.html",
@@ -208,6 +209,7 @@ def dark_on_dark(driver, address, names):
     look_like(driver, scheme="dark")
     for name in names:
         driver.get(address + name)
+        time.sleep(TRANSITION)
         if driver.execute_script("return document.documentElement.dataset.theme") != (
             "dark"
         ):
@@ -263,7 +265,7 @@ def take_screenshots(driver, address, pages):
             continue
         look_like(driver, size, scheme)
         driver.get(address + page)
-        time.sleep(0.5)  # colours change slowly
+        time.sleep(TRANSITION)
         driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
 

@@ -107,7 +107,7 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
-    "logo": {"text": project, "image_light": "_static/logo.svg"},
+    "logo": {"text": project},  # its picture is in site.css
     "github_url": repository,
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
