@@ -82,7 +82,7 @@ if has_gallery:
         "backreferences_dir": "api/backreferences",
         "doc_module": ("sklearn_nnci",),
         "reference_url": {"sklearn_nnci": None},
-        "within_subsection_order": "FileNameSortKey",
+        "within_subsection_order": "gallery_order.key",
         "remove_config_comments": True,
         "show_memory": False,
         "write_computation_times": False,
@@ -112,7 +112,10 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "show_prev_next": True,
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        "auto_examples/plot_*": ["page-toc", "sg_download_links"],
+    },
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
