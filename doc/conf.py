@@ -61,6 +61,7 @@ repository_pages = {
 }
 
 # The reference
+default_role = "py:obj"  # `name` is a link where there is a page of it, else code
 autosummary_generate = True
 autodoc_typehints = "none"  # docstrings have them
 autodoc_member_order = "groupwise"
@@ -112,11 +113,13 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
+    "secondary_sidebar_items": ["page-toc", *["sg_download_links"] * has_gallery],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
-html_sidebars = {"index": [], "start": [], "changelog": [], "internals": []}
+html_sidebars = dict.fromkeys(
+    ["index", "start", "theory", "changelog", "internals"], []
+)
 copybutton_prompt_text = ">>> |\\.\\.\\. |\\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
