@@ -37,7 +37,7 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
     "repository_pages",
-    "scikit_learn_references",
+    "docstrings",
 ]
 
 toc_object_entries_show_parents = "hide"
@@ -117,9 +117,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
-html_sidebars = dict.fromkeys(
-    ["index", "start", "theory", "changelog", "internals"], []
-)
+single = ("index", "start", "theory", "changelog", "internals")
+html_sidebars = {page: [] for page in single}  # nothing to choose beside them
 copybutton_prompt_text = ">>> |\\.\\.\\. |\\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
