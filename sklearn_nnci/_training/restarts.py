@@ -133,6 +133,8 @@ def convergence_deferred(wanted: bool) -> Iterator[dict]:
         yield told
         return
     with warnings.catch_warnings(record=True) as caught:
+        # The user's filter, be it "error", has its turn when all is known.
+        warnings.simplefilter("always", ConvergenceWarning)
         yield told
     for w in caught:
         if not (told.get("reached") and w.category is ConvergenceWarning):
