@@ -60,7 +60,7 @@ class MLPEnsembleRegressorCI(CommitteeMethods, RegressorMixin, BaseEstimator):
         freedom, noise variance, share of the variance between members, warnings.
     n_features_in_, n_outputs_ : int
         Columns of X and of y.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, where it has any.
 
     Warns

@@ -1,23 +1,12 @@
 """Estimators in a notebook: scikit-learn's diagram, and below it the inference."""
 
-import functools
 import html
-from importlib import metadata
 from typing import Any
 
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-
-@functools.cache
-def documentation() -> str:
-    """Return where the documentation is, as the package declares; "" if nowhere."""
-    try:
-        urls = metadata.metadata("sklearn-nnci").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        return ""
-    places = dict(url.split(", ", 1) for url in urls)
-    return places.get("Documentation", "").rstrip("/")
+from sklearn_nnci._docs import DOCUMENTATION
 
 
 class InNotebooks:
@@ -25,14 +14,10 @@ class InNotebooks:
 
     # scikit-learn's documented attributes for the links of its diagrams, which there
     # are for estimators of the module named.
-    @property
-    def _doc_link_module(self) -> str:
-        return __name__.partition(".")[0] if documentation() else ""
-
-    @property
-    def _doc_link_template(self) -> str:
-        page = "/generated/{estimator_module}.{estimator_name}.html"
-        return documentation() + page
+    _doc_link_module = __name__.partition(".")[0]
+    _doc_link_template = (
+        DOCUMENTATION + "api/generated/{estimator_module}.{estimator_name}.html"
+    )
 
     @property
     def _repr_html_(self) -> Any:

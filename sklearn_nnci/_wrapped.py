@@ -5,10 +5,12 @@ its best estimator. What can be asked is then ``get_prediction``, which both kin
 estimator and the target transformer have.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
@@ -23,6 +25,11 @@ ASKED = (
     "return_ci", "return_pi", "return_std", "return_cov", "confidence_level",
     "simultaneous",
 )  # fmt: skip
+
+TRY = (
+    "Try an MLPRegressorCI, alone, inside a TransformedTargetRegressorCI, or at the "
+    "end of a pipeline or of a search fitted with refit=True."
+)
 
 
 def flag_of(kind: str) -> str:
@@ -92,11 +99,7 @@ def get_prediction(estimator: Any, X: Any) -> Prediction:
     """
     model, rows = unwrap(estimator, X)
     if not hasattr(model, "get_prediction"):
-        raise TypeError(
-            f"estimator has no intervals, got {model!r}. Try an MLPRegressorCI, alone, "
-            "inside a TransformedTargetRegressorCI, or at the end of a pipeline or of "
-            "a search fitted with refit=True."
-        )
+        raise TypeError(f"estimator has no intervals, got {model!r}. {TRY}")
     prediction = model.get_prediction(rows)
     return replace(prediction, **labels(X))
 
@@ -113,7 +116,19 @@ def predicted(
         return model.predict_interval(
             rows, kind=kind, confidence_level=confidence_level
         )
+    if not _takes(model, flag):
+        raise TypeError(
+            f"estimator has no intervals: predict of {model!r} takes no {flag}. {TRY}"
+        )
     return estimator.predict(X, **{flag: True}, confidence_level=confidence_level)
+
+
+def _takes(model: Any, flag: str) -> bool:
+    """Return whether `predict` takes the flag, and returns a tuple then."""
+    if isinstance(model, TransformedTargetRegressor):  # passes it on, and stumbles
+        return False
+    known = inspect.signature(model.predict).parameters.values()
+    return any(one.name == flag or one.kind is one.VAR_KEYWORD for one in known)
 
 
 def request_intervals(estimator: Any) -> Any:

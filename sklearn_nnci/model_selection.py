@@ -74,6 +74,8 @@ def cross_val_predict_interval(
 
     Raises
     ------
+    TypeError
+        If `estimator` has no intervals.
     ValueError
         If `kind` or a level is none, or `cv` is no partition.
 

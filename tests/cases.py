@@ -8,6 +8,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from scipy.special import expit
 
 from sklearn_nnci import exceptions
@@ -20,6 +21,13 @@ ACTIVATION = {
     "tanh": np.tanh,
     "relu": lambda z: z * (z > 0),
 }
+# scikit-learn's checks look for warnings, which must not be errors there; what their
+# small data make us say would fill screens.
+checks_of_sklearn = pytest.mark.filterwarnings(
+    "default",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore::sklearn_nnci.exceptions.InferenceWarning",
+)
 
 
 class Case(NamedTuple):

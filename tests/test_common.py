@@ -5,8 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 import sklearn
+from cases import checks_of_sklearn
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI
@@ -27,7 +27,7 @@ def failing(estimator):
     return {"check_supervised_y_2d": "the parent does not warn of a column y"}
 
 
-@pytest.mark.filterwarnings("default")
+@checks_of_sklearn
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=failing)
 def test_check_estimator(estimator, check):
     check(estimator)

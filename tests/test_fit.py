@@ -5,7 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import SMALL, sine_data
+from cases import CONVERGED, SMALL, sine_data
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 
@@ -229,3 +230,19 @@ def test_constant_target_and_constant_columns_fit():
     for target in (np.ones(30), y):
         net = MLPRegressorCI(**SMALL).fit(X, target)
         assert not np.isnan(net.predict(X, return_pi=True)[1]).any()
+
+
+@pytest.mark.parametrize("large", ["X", "y"])
+@pytest.mark.parametrize("given", [np.asarray, sparse.csr_matrix])
+def test_what_overflows_is_named_and_the_advice_helps(large, given):
+    X, y = sine_data(n=60, noise=0.3)
+    units = dict(X=1.0, y=1.0) | {large: 1e170}
+    X, y = X * units["X"], y * units["y"]
+    net = MLPRegressorCI(hidden_layer_sizes=(2,), **CONVERGED)
+    X1, y1 = X / np.abs(X).max(), y / np.abs(y).max()
+    net.fit(given(X1), y1)
+    with pytest.raises(ValueError, match=rf"{large} is too large, .*e\+170: .*divided"):
+        net.fit_inference(given(X), y)
+    assert np.isfinite(
+        net.fit_inference(given(X1), y1).predict(X1, return_ci=True)[1]
+    ).all()

@@ -9,8 +9,9 @@ import sklearn_nnci
 
 ROOT = Path(sklearn_nnci.__file__).parent
 ORDER = [
-    {"_version", "_warn", "exceptions", "_frames", "_notebook"},
-    {"_columns"},
+    {"_docs"},
+    {"_version", "exceptions", "_frames", "_notebook"},
+    {"_columns", "_warn"},
     {"_saved"},
     {"_numerics"},
     {"_network"},

@@ -125,3 +125,26 @@ def test_another_estimator_is_refused_by_name(estimator):
     wrapped = TransformedTargetRegressorCI(estimator).fit(X, y)
     with pytest.raises(AttributeError, match=r"Ridge.*MLPRegressorCI"):
         loo_scorer(wrapped, X, y)
+
+
+def test_the_leave_one_out_score_is_too_hopeful_where_alpha_is_small():
+    """As its docstring says: it keeps the minimum, which other rows would not find."""
+
+    def sample(n):
+        X = rng.normal(size=(n, 4))
+        mean = np.sin(X[:, 0]) + 0.3 * X[:, 1] ** 2 + 0.5 * X[:, 2] * (X[:, 3] > 0)
+        return X, mean + 0.5 * rng.normal(size=n)
+
+    hopeful = {0.01: [], 1.0: []}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        (X, y), (X_new, y_new) = sample(150), sample(2000)
+        y_new, y = (y_new - y.mean()) / y.std(), (y - y.mean()) / y.std()
+        for alpha, found in hopeful.items():
+            net = MLPRegressorCI(
+                hidden_layer_sizes=(5,), activation="tanh", solver="lbfgs",
+                alpha=alpha, max_iter=2000, random_state=seed,
+            ).fit(X, y)  # fmt: skip
+            found.append(loo_scorer(net, X, y) - net.score(X_new, y_new))
+    assert 0.08 < np.mean(hopeful[0.01]) < 0.3
+    assert np.mean(hopeful[1.0]) < 0.06 < min(np.sort(hopeful[0.01])[1:])

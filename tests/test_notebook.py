@@ -3,7 +3,6 @@
 import copy
 import re
 import warnings
-from importlib import metadata
 
 import pytest
 import sklearn
@@ -16,9 +15,9 @@ from sklearn_nnci import (
     MLPEnsembleRegressorCI,
     MLPRegressorCI,
     TransformedTargetRegressorCI,
-    _notebook,
     exceptions,
 )
+from sklearn_nnci._docs import DOCUMENTATION
 
 
 def without_numbers(page):
@@ -78,42 +77,13 @@ def test_text_is_text_where_it_is_asked_for():
         assert set(net._repr_mimebundle_()) == {"text/plain"}
 
 
-@pytest.fixture
-def declared(monkeypatch):
-    """Documentation that the package declares in its metadata."""
-
-    def declare(*urls):
-        class Declared:
-            def get_all(self, name):
-                return list(urls) or None
-
-        monkeypatch.setattr(metadata, "metadata", lambda name: Declared())
-        _notebook.documentation.cache_clear()
-
-    yield declare
-    _notebook.documentation.cache_clear()
-
-
-def test_the_diagram_links_to_the_documentation_that_is_declared(declared):
-    declared("Source, https://else.where", "Documentation, https://docs.some.where/")
+def test_the_diagram_links_to_the_documentation():
     X, y = sine_data(n=60)
     page = MLPRegressorCI(**SMALL).fit(X, y)._repr_html_()
-    name = "sklearn_nnci.MLPRegressorCI.html"
-    assert f'href="https://docs.some.where/generated/{name}"' in page
+    where = f"{DOCUMENTATION}api/generated/sklearn_nnci."
+    assert f'href="{where}MLPRegressorCI.html"' in page
     model = copy.deepcopy(MLPEnsembleRegressorCI())
-    assert "sklearn_nnci.MLPEnsembleRegressorCI.html" in model._repr_html_()
-
-
-def test_without_documentation_there_is_no_dead_link(declared, monkeypatch):
-    declared()
-    assert "href" not in MLPEnsembleRegressorCI()._repr_html_().split("<div", 1)[1]
-
-    def missing(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "metadata", missing)
-    _notebook.documentation.cache_clear()
-    assert _notebook.documentation() == ""
+    assert f'href="{where}MLPEnsembleRegressorCI.html"' in model._repr_html_()
 
 
 def test_the_filters_that_the_documentation_shows_work():

@@ -20,6 +20,7 @@ from sklearn_nnci import (
     make_scaled,
 )
 from sklearn_nnci._linearized import partitions
+from sklearn_nnci.exceptions import NoResidualDofWarning
 
 
 def counts(n=200, seed=0):
@@ -225,7 +226,7 @@ def test_both_routes_have_the_same_law():
         route.DUAL_BELOW = before
     assert other.inference_.route == "primal"
     np.testing.assert_allclose(
-        wide.inference_.count_law, other.inference_.count_law, rtol=1e-6
+        wide.inference_.count_law, other.inference_.count_law, rtol=1e-5
     )
 
 
@@ -369,3 +370,27 @@ def test_nobody_is_told_to_scale_counts():
     assert "scaled" not in advice and "TransformedTarget" not in advice
     with pytest.warns(match="without a transformer of y"):
         make_scaled(clone(NET)).fit(X, y)
+
+
+@pytest.mark.parametrize("count", [0.0, 3.0])
+def test_counts_that_do_not_vary_tell_nothing_of_their_noise(count):
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.full(20, count)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(3,),
+        loss="poisson",
+        solver="lbfgs",
+        alpha=0.1,
+        max_iter=500,
+        random_state=0,
+    )
+    with pytest.warns(NoResidualDofWarning, match="target that does not vary") as told:
+        net.fit(X, y)
+    assert "a known noise" in str(told[0].message)
+    for kind in ("confidence", "prediction"):
+        _, interval = net.predict_interval(X, kind=kind)
+        assert (interval == [0.0, np.inf]).all()
+    if count:  # the advice; of zeros the logarithm of the mean is not known either
+        _, interval = net.set_params(noise=1.0).fit(X, y).predict_interval(X)
+        assert np.isfinite(interval).all()
+    y[0] += 1.0
+    assert np.isfinite(net.set_params(noise="auto").fit(X, y).inference_.noise_variance)

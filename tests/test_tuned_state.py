@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
-from cases import sine_data
+from cases import checks_of_sklearn, sine_data
 from partitioned import da, split
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -31,7 +31,7 @@ def bounds(net, X):
 X, Y = sine_data(40, noise=0.2)
 
 
-@pytest.mark.filterwarnings("default")
+@checks_of_sklearn
 @parametrize_with_checks([network(max_iter=20)])
 def test_check_estimator(estimator, check):
     check(estimator)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from cases import CONVERGED, sine_data
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import StackingRegressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import Ridge
@@ -17,6 +18,7 @@ from sklearn_nnci import (
     MLPEnsembleRegressorCI,
     MLPRegressorCI,
     TransformedTargetRegressorCI,
+    cross_val_predict_interval,
     get_prediction,
     make_scaled,
     request_intervals,
@@ -205,3 +207,23 @@ def test_a_network_trained_earlier_gives_its_jacobian_without_inference(monkeypa
     # Not asked for, it is not left out silently.
     with pytest.raises(ValueError, match="covariance=None has no inference"):
         MLPRegressorCI.from_estimator(source, X, Y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Ridge(), make_pipeline(StandardScaler(), Ridge()),
+     TransformedTargetRegressor(NET)],
+)  # fmt: skip
+def test_cross_validation_refuses_what_has_no_intervals(model):
+    with pytest.raises(TypeError, match=r"(?s)predict of .*takes no return_pi.*Try an"):
+        cross_val_predict_interval(model, X, Y, cv=2)
+
+
+def test_cross_validation_takes_others_with_the_flags():
+    class Flagged(Ridge):
+        def predict(self, X, return_pi=False, confidence_level=0.95):
+            y = super().predict(X)
+            return (y, np.stack([y - 1.0, y + 1.0], -1)) if return_pi else y
+
+    y_pred, pi = cross_val_predict_interval(Flagged(), X, Y, cv=2)
+    np.testing.assert_array_equal(pi, np.stack([y_pred - 1.0, y_pred + 1.0], -1))

@@ -111,16 +111,29 @@ def recipe(net):
 
 def gaussian_process(sample, net):
     """Length scales and noise by marginal likelihood."""
-    d = sample.X.shape[1]
-    kernel = 1.0 * RBF(np.ones(d)) + WhiteKernel(0.1, (1e-6, 10.0))
-    model = GaussianProcessRegressor(kernel, random_state=0).fit(sample.X, sample.y)
-    mean, std = model.predict(sample.T, return_std=True)
+    return process_answer(fitted_process(sample.X, sample.y), sample.T)
+
+
+def fitted_process(X, y):
+    """Return a Gaussian process with a length scale for each input."""
+    kernel = 1.0 * RBF(np.ones(X.shape[1])) + WhiteKernel(0.1, (1e-6, 10.0))
+    return GaussianProcessRegressor(kernel, random_state=0).fit(X, y)
+
+
+def process_answer(model, T):
+    """Return CI and PI of a fitted process."""
+    mean, std = model.predict(T, return_std=True)
     noise = model.kernel_.k2.noise_level
     return both(mean, np.sqrt(np.maximum(std**2 - noise, 0.0)), noise)
 
 
 def laplace(sample, net, tuned):
     """laplace-torch at the fitted weights, over all of them, full Hessian."""
+    return posterior_answer(posterior(net, sample.X, sample.y, tuned), sample.T)
+
+
+def posterior(net, X, y, tuned):
+    """Return laplace-torch's; tuned: prior and noise by its marginal likelihood."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     W, b = net.coefs_, net.intercepts_
@@ -131,24 +144,30 @@ def laplace(sample, net, tuned):
         for layer, weight, bias in ((model[0], W[0], b[0]), (model[2], W[1], b[1])):
             layer.weight.copy_(torch.from_numpy(weight.T.copy()))
             layer.bias.copy_(torch.from_numpy(bias))
-    X, y = torch.from_numpy(sample.X), torch.from_numpy(sample.y[:, None].copy())
-    data = torch.utils.data.TensorDataset(X, y)
-    posterior = Laplace(
+    data = torch.utils.data.TensorDataset(
+        torch.from_numpy(X), torch.from_numpy(y[:, None].copy())
+    )
+    found = Laplace(
         model, "regression", subset_of_weights="all", hessian_structure="full"
     )
-    posterior.fit(torch.utils.data.DataLoader(data, batch_size=len(y)))
+    found.fit(torch.utils.data.DataLoader(data, batch_size=len(y)))
     if tuned:
         logs = [torch.zeros(1, requires_grad=True) for _ in range(2)]
         optimizer = torch.optim.Adam(logs, lr=0.1)
         for _ in range(200):
             optimizer.zero_grad()
-            loss = -posterior.log_marginal_likelihood(logs[0].exp(), logs[1].exp())
+            loss = -found.log_marginal_likelihood(logs[0].exp(), logs[1].exp())
             loss.backward()
             optimizer.step()
-        posterior.prior_precision = logs[0].detach().exp()
-        posterior.sigma_noise = logs[1].detach().exp()
-    mean, variance = posterior(torch.from_numpy(sample.T))
-    noise = float(posterior.sigma_noise.item() ** 2)
+        found.prior_precision = logs[0].detach().exp()
+        found.sigma_noise = logs[1].detach().exp()
+    return found
+
+
+def posterior_answer(found, T):
+    """Return CI and PI of a posterior."""
+    mean, variance = found(torch.from_numpy(T))
+    noise = float(found.sigma_noise.item() ** 2)
     std = variance.detach().numpy()[:, 0, 0] ** 0.5
     return both(mean.detach().numpy()[:, 0], std, noise)
 

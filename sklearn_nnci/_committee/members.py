@@ -16,7 +16,7 @@ from sklearn_nnci._committee.told import Outcome, watched
 from sklearn_nnci._inference.near import loo_noise
 from sklearn_nnci._linearized.training_rows import target, weights
 from sklearn_nnci._training.problem import penalty_of
-from sklearn_nnci._training.restarts import objectives_of
+from sklearn_nnci._training.restarts import cure_of, objectives_of
 from sklearn_nnci._warn import warn
 
 
@@ -164,9 +164,10 @@ def warn_of_failures(outcomes: Sequence[Outcome], absent: Sequence[str]) -> None
     """Say which members were dropped: untrained ones, and reasons in `absent`."""
     errors, K = [one.error for one in outcomes if one.error is not None], len(outcomes)
     if errors:
+        cure = cure_of(next(one.result for one in outcomes if one.error is None))
         warn(
             f"{len(errors)} of {K} members failed to train and were dropped. Try "
-            f"another random_state. ({errors[0]})",
+            f"{cure}. ({errors[0]})",
             exceptions.RestartsFailedWarning,
         )
     reasons = [reason for reason in absent if reason]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_nnci._warn import without_page
+
 Told = tuple[tuple[type[Warning], str], ...]
 # Half of the weight, but for rounding.
 HALF = 0.5 - 1e-9
@@ -39,7 +41,7 @@ def watched(
             result = task(*args)
         except failures as failure:
             error = failure
-    told = tuple((w.category, str(w.message)) for w in caught)
+    told = tuple((w.category, without_page(str(w.message), w.category)) for w in caught)
     return Outcome(result, told, error)
 
 

@@ -107,8 +107,10 @@ def _law_of_one(sums: np.ndarray) -> tuple[float, float]:
     def left(alpha: float) -> float:
         return float(np.sum(pearson / (1.0 + alpha * mu)) / n - 1.0)
 
-    # 1 / (1 + alpha mu) < 1 / (alpha mu): there the mean is less than 1.
-    alpha = float(optimize.brentq(left, 0.0, np.sum(pearson / mu) / n))
+    # 1 / (1 + alpha mu) < 1 / (alpha mu): there the mean is less than 1, but for the
+    # rounding of large means.
+    end = np.sum(pearson / mu) / n
+    alpha = float(optimize.brentq(left, 0.0, end if left(end) <= 0.0 else 2.0 * end))
     quadratic = weight @ np.log1p(alpha * mu) <= n * np.log1p(beta)
     return (0.0, alpha) if quadratic else (float(beta), 0.0)
 

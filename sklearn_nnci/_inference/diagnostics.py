@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from sklearn_nnci._docs import page_of
 from sklearn_nnci._inference import advice
 from sklearn_nnci._inference.advice import (
     LARGEST_OFFSET,
@@ -21,7 +22,7 @@ from sklearn_nnci._inference.advice import (
     Tuned,
 )
 from sklearn_nnci._inference.infer import Inference
-from sklearn_nnci._inference.report import html_table
+from sklearn_nnci._inference.report import Link, html_table
 from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED
 from sklearn_nnci._network.losses import LOSSES
 
@@ -72,7 +73,11 @@ class Check(NamedTuple):
 
 
 class Diagnostics(tuple):
-    """All checks of a fit, in a notebook or in print a table."""
+    """All checks of a fit, in a notebook or in print a table.
+
+    What warned has the class of its warning for a verdict there, which in a notebook
+    leads to the page about it.
+    """
 
     __slots__ = ()
 
@@ -84,7 +89,8 @@ class Diagnostics(tuple):
     def __str__(self) -> str:
         lines = [f"{'check':28}{'value':>10}{'at most':>10}  verdict"]
         for c in self:
-            lines.append(f"{c.name:28}{c.value:10.3g}{c.threshold:10.3g}  {c.verdict}")
+            numbers = f"{c.value:10.3g}{c.threshold:10.3g}"
+            lines.append(f"{c.name:28}{numbers}  {_class_of(c) or c.verdict}")
             lines += [f"    {c.advice}"] if c.advice else []
         return "\n".join(lines)
 
@@ -93,10 +99,21 @@ class Diagnostics(tuple):
     def _repr_html_(self) -> str:
         head = "check", "value", "at most", "verdict", "advice"
         rows = (
-            (c.name, f"{c.value:.3g}", f"{c.threshold:.3g}", c.verdict, c.advice)
+            (c.name, f"{c.value:.3g}", f"{c.threshold:.3g}", _linked(c), c.advice)
             for c in self
         )
         return html_table(head, rows)
+
+
+def _class_of(check: Check) -> str:
+    """Return the class of the warning that was given; empty if none was."""
+    return check.warning if check.verdict == WARNING else ""
+
+
+def _linked(check: Check) -> str | Link:
+    """Return the verdict, that of a warning as a link to its page."""
+    name = _class_of(check)
+    return Link(name, page_of(name)) if name else check.verdict
 
 
 def found(

@@ -99,7 +99,8 @@ class ErrorLaw(NamedTuple):
             q = harrell_davis(z, w, told)
         else:
             order = np.argsort(np.abs(z), kind="stable")
-            size = harrell_davis(np.abs(z)[order], w[order], np.abs(2.0 * told - 1.0))
+            level = np.maximum(np.abs(2.0 * told - 1.0), np.finfo(float).tiny)
+            size = harrell_davis(np.abs(z)[order], w[order], level)
             q = np.sign(told - 0.5) * size
         beyond = np.where(p < told, np.minimum(q, t), np.maximum(q, t))
         return np.where(p == told, q, beyond)

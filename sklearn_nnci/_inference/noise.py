@@ -79,7 +79,9 @@ def noise_of(
         noise, exhausted = _of_evidence(fit, s2)
     else:
         Sigma = fit.loo_noise if kind == "loo" else fit.residual_noise
-        noise, exhausted = Noise(Sigma, np.maximum(fit.dof, 0.0), kind), fit.exhausted
+        noise = Noise(Sigma, np.maximum(fit.dof, 0.0), kind)
+        # What is left of a y that does not vary is how far training came, no noise.
+        exhausted = fit.exhausted or not fit.totals.spread.any()
     # Robust formulas rest on residuals whatever the noise is.
     if exhausted or (formula.robust and fit.exhausted):
         noise = noise._replace(Sigma=np.full_like(noise.Sigma, np.inf))

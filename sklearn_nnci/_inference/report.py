@@ -13,6 +13,17 @@ FEW = 4
 Cells = tuple[str, str, str]
 
 
+class Link(NamedTuple):
+    """A cell of a table that leads elsewhere."""
+
+    text: str
+    address: str
+
+    def as_html(self) -> str:
+        """Return it as HTML."""
+        return f'<a href="{html.escape(self.address)}">{html.escape(self.text)}</a>'
+
+
 class Report(NamedTuple):
     """What inference found at the last fit; see `MLPRegressorCI.inference_`.
 
@@ -205,11 +216,14 @@ def numbers(values: np.ndarray, form: str = ".4g") -> list[str]:
     return [f"{value:{form}}".removesuffix(".") for value in values]
 
 
-def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return an HTML table of strings, which it escapes."""
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str | Link]]) -> str:
+    """Return an HTML table of links, and of strings, which it escapes."""
 
-    def line(tag: str, cells: Iterable[str]) -> str:
-        inner = (f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+    def shown(cell: str | Link) -> str:
+        return cell.as_html() if isinstance(cell, Link) else html.escape(cell)
+
+    def line(tag: str, cells: Iterable[str | Link]) -> str:
+        inner = (f"<{tag}>{shown(cell)}</{tag}>" for cell in cells)
         return f"<tr>{''.join(inner)}</tr>"
 
     body = "".join(line("td", cells) for cells in rows)

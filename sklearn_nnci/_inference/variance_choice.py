@@ -44,6 +44,7 @@ from sklearn_nnci._inference.variance import (
     powers,
     smooth,
 )
+from sklearn_nnci.exceptions import InferenceUnavailable
 
 # Nats, and standard errors of them, that a variance function has to gain: of even noise
 # at 100 rows one fit of five would else vary, by two nats and all that is tried.
@@ -245,7 +246,13 @@ def _regressed(residuals: Residuals, regressor: Any) -> Candidate:
         )
 
     eta = np.empty(len(fold))
-    for k in range(FOLDS):
-        out = fold == k
-        eta[out] = fit(~out).eta(residuals.x[out], residuals.f[out])
+    try:
+        for k in range(FOLDS):
+            out = fold == k
+            eta[out] = fit(~out).eta(residuals.x[out], residuals.f[out])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InferenceUnavailable(
+            f"variance={regressor!r} does not predict log squared residuals, which are "
+            f"numbers of either sign ({error}). Try variance='auto', or a regressor."
+        ) from error
     return Candidate(eta, lambda: fit(fold >= 0))

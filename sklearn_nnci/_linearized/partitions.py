@@ -7,6 +7,7 @@ dask is imported only where it is there already: by its own arrays.
 """
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
@@ -238,8 +239,10 @@ def _compute(values: Sequence, verbose: bool) -> Sequence:
     import dask
 
     # The root of A^-1 is part of the graph, so that it can be sent again when a worker
-    # dies; above p = 1100 distributed calls that large.
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "16GiB"}):
+    # dies; above p = 1100 distributed calls that large. Before it is imported there is
+    # no cluster, and a value of ours would stand in the way of all its defaults.
+    large = {"distributed.admin.large-graph-warning-threshold": "16GiB"}
+    with dask.config.set(large if "distributed" in sys.modules else {}):
         return _shown(values) if verbose else dask.compute(*values)
 
 

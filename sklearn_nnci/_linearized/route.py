@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_nnci._linearized import dual, dual_posterior, primal, primal_posterior
 from sklearn_nnci._linearized.evidence import Evidence, maximise
@@ -20,7 +21,7 @@ from sklearn_nnci._linearized.protocols import (
 from sklearn_nnci._linearized.residual_sums import ResidualSums
 from sklearn_nnci._linearized.sandwich import LEVERAGE_CAP
 from sklearn_nnci._linearized.totals import Totals
-from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED, Penalty
+from sklearn_nnci._linearized.training_rows import EDF_EXHAUSTED, Penalty, Rows
 from sklearn_nnci._network.perceptron import Network
 from sklearn_nnci.exceptions import InferenceUnavailable
 
@@ -153,13 +154,25 @@ def reduce_primal(sums: Reduction, penalty: Penalty) -> Reduction:
 
 def _finite(sums: Reduction) -> Reduction:
     """Return the same, if it is finite."""
-    if not np.isfinite(sums.totals.rss).all():
-        raise InferenceUnavailable(
-            "The network's output on its training rows is not finite. Scale X and y."
-        )
-    if not np.isfinite(sums.reduced).all():
-        raise InferenceUnavailable("The Jacobian is not finite. Scale X and y.")
+    for what, sum_ in (("residuals", sums.totals.rss), ("slopes", sums.reduced)):
+        if not np.isfinite(sum_).all():
+            raise InferenceUnavailable(
+                f"{_largest(sums.rows)}: sums of squares of {what} at the training "
+                "rows overflow. Try X and y divided by their largest values, in "
+                "training too."
+            )
     return sums
+
+
+def _largest(rows: TrainingRows) -> str:
+    """Return which of X and y is the larger, and its largest value."""
+    if not isinstance(rows, Rows):
+        return "X or y is too large"
+    X = rows.X.data if sparse.issparse(rows.X) else rows.X
+    values = {"X": X, "y": rows.y}
+    sizes = {name: np.abs(each).max(initial=0.0) for name, each in values.items()}
+    name = max(sizes, key=lambda one: sizes[one])
+    return f"{name} is too large, {sizes[name]:.2g}"
 
 
 def _allow(n_bytes: float, what: str) -> None:

@@ -47,13 +47,19 @@ def other_starts(
     except (BrokenProcessPool, ValueError) as error:
         died = isinstance(error, BrokenProcessPool)
         what = "a worker died" if died else "a start failed"
-        cure = "n_jobs=1" if died else "another random_state"
+        cure = "n_jobs=1" if died else cure_of(estimator)
         warn(
             f"n_restarts={n_restarts} was left undone, {what}: the first start is "
             f"kept. Try {cure}. ({error})",
             exceptions.RestartsFailedWarning,
         )
         return []
+
+
+def cure_of(estimator: Any) -> str:
+    """Return what to try where starts of `estimator` fail: steps were too long."""
+    steps = "scaled X and y, a smaller learning_rate_init or "
+    return f"{steps * (estimator.solver != 'lbfgs')}another random_state"
 
 
 def polishing_trains(fitted: Any) -> bool:
@@ -127,6 +133,8 @@ def convergence_deferred(wanted: bool) -> Iterator[dict]:
         yield told
         return
     with warnings.catch_warnings(record=True) as caught:
+        # The user's filter, be it "error", has its turn when all is known.
+        warnings.simplefilter("always", ConvergenceWarning)
         yield told
     for w in caught:
         if not (told.get("reached") and w.category is ConvergenceWarning):

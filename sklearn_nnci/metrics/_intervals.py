@@ -187,7 +187,7 @@ class GroupCoverage(NamedTuple):
     Parameters
     ----------
     groups : ndarray of shape (n_groups,)
-        Their names, in ascending order.
+        Their names, in ascending order; of a categorical, in that of its categories.
     n_samples : ndarray of shape (n_groups,)
         Rows of each, or the sum of their weights.
     coverage : ndarray of shape (n_groups, ...)
@@ -232,7 +232,10 @@ def coverage_by_group(
         Lower and upper bounds.
     groups : array-like of shape (n_samples,)
         To which group each row belongs: a column of X, or bins of the predictions,
-        ``np.digitize(y_pred, np.quantile(y_pred, [0.25, 0.5, 0.75]))``.
+        ``np.digitize(y_pred, np.quantile(y_pred, [0.25, 0.5, 0.75]))``. Groups come
+        in the order that ``groupby`` of pandas gives them: ascending, or, of a
+        categorical (or Enum of polars), that of its categories, without those that
+        no row has.
     confidence_level : float, default=0.95
         Of the interval of the coverage [1]_, not of those in `interval`. Where the
         coverage is a mean over outputs, its interval is that of one of them, which is
@@ -249,7 +252,8 @@ def coverage_by_group(
     Raises
     ------
     ValueError
-        As `coverage_score`, or if the level is not one number in (0, 1).
+        As `coverage_score`, if the level is not one number in (0, 1), or if a
+        categorical has missing values.
 
     References
     ----------
@@ -270,11 +274,10 @@ def coverage_by_group(
         raise ValueError(
             f"confidence_level must be one number, got {confidence_level!r}."
         )
-    w, given = weights(sample_weight, len(y)), column_or_1d(groups)
-    interval = np.asarray(interval, dtype=float)
-    check_consistent_length(y, given, interval)
+    w, interval = weights(sample_weight, len(y)), np.asarray(interval, dtype=float)
+    check_consistent_length(y, groups, interval)
     seen = np.flatnonzero(w)
-    names, codes = np.unique(given[seen], return_inverse=True)
+    names, codes = _names_and_codes(groups, seen)
     rows = [seen[codes == code] for code in range(len(names))]
     found = [
         coverage_score(y[r], interval[r], sample_weight=w[r], multioutput=multioutput)
@@ -282,6 +285,23 @@ def coverage_by_group(
     ]
     n = np.array([w[r].sum() for r in rows])
     return GroupCoverage(names, n, *_wilson(np.array(found), n, float(level)))
+
+
+def _names_and_codes(groups: Any, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the groups of the rows `seen`, and which of them each row is in."""
+    values = column_or_1d(groups)[seen]
+    categories: Any = getattr(getattr(groups, "dtype", None), "categories", None)
+    if not hasattr(categories, "__iter__"):
+        return np.unique(values, return_inverse=True)
+    rank = {one: k for k, one in enumerate(categories)}
+    ranks = np.array([rank.get(one, -1) for one in values], dtype=int)
+    if (ranks < 0).any():
+        raise ValueError(
+            f"groups has {(ranks < 0).sum()} missing values. Try a category for these, "
+            "or sample_weight 0 there."
+        )
+    _, first, codes = np.unique(ranks, return_index=True, return_inverse=True)
+    return values[first], codes
 
 
 def _wilson(

@@ -5,7 +5,7 @@ import pytest
 from cases import CONVERGED, sine_data, told
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -96,6 +96,7 @@ def test_training_on_takes_the_step_away(parameters, followed):
     }
     for cure in followed:
         assert cure in text
+        assert ("a smaller tol" in text) == (net.solver != "lbfgs")
         assert told(net.set_params(**cures[cure]), X, y) == {}
     assert np.median(np.diff(net.predict(X, return_ci=True)[1])) < 0.5 * before
 
@@ -137,6 +138,31 @@ def test_too_large_an_alpha_is_told_from_unfinished_training():
     assert np.median(np.diff(net.predict(X, return_ci=True)[1])) < 0.5 * before
 
 
+@pytest.mark.parametrize("max_iter", [5, 20, 50])
+@pytest.mark.parametrize("hidden", [(6,), (20,)])
+def test_few_epochs_of_adam_are_not_blamed_on_alpha(hidden, max_iter):
+    """A smaller alpha changes nothing there; training to the minimum does."""
+    X, y = first_picture()
+    parameters = dict(hidden_layer_sizes=hidden, max_iter=max_iter, alpha=1.0, **TANH)
+    net = MLPRegressorCI(**parameters)
+    told(net, X, y)
+    texts = [check.advice for check in net.diagnostics() if check.verdict != "ok"]
+    blamed = [text for text in texts if "alpha" in text]
+    assert not any("Try a smaller alpha" in text for text in texts)
+    assert any("solver='lbfgs'" in text for text in blamed)
+
+    def width_and_error(**cure):
+        other = clone(net).set_params(**cure).fit(X, y)
+        y_pred, ci = other.predict(X, return_ci=True)
+        return np.median(np.diff(ci)), np.mean((y_pred - y) ** 2)
+
+    before = np.array(width_and_error())
+    assert width_and_error(alpha=1e-3) == pytest.approx(before, rel=0.02)
+    assert (width_and_error(polish=True) < 0.5 * before).all()
+    if max_iter > 5:  # which lbfgs, too, has to have
+        assert (width_and_error(solver="lbfgs") < 0.5 * before).all()
+
+
 @pytest.mark.parametrize(
     "cure",
     [dict(alpha=0.3), dict(hidden_layer_sizes=(3,), n_restarts=4)],  # not a poor one
@@ -150,6 +176,22 @@ def test_overfitted_networks_predict_better_after(cure):
     error = np.mean((net.predict(X_new) - mean) ** 2)
     assert exceptions.OverfittedWarning not in told(net.set_params(**cure), X, y)
     assert np.mean((net.predict(X_new) - mean) ** 2) < 0.5 * error
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_alpha_chosen_by_folds_takes_overfitting_away(seed):
+    """Smooth networks are sent there, not to the leave-one-out score."""
+    X, y = sine_data(n=60, noise=0.3, seed=seed)
+    X_new, mean = sine_data(n=400, noise=0.0, seed=seed + 10)
+    net = MLPRegressorCI(hidden_layer_sizes=(12,), **{**TANH, "solver": "lbfgs"})
+    told(net.set_params(max_iter=1000), X, y)
+    texts = [check.advice for check in net.diagnostics() if check.verdict == "notice"]
+    assert any("chosen by cross-validation" in text for text in texts)
+    assert not any("loo_score" in text for text in texts)
+    plain = clone(net).set_params(covariance=None)
+    search = GridSearchCV(plain, {"alpha": [1e-4, 0.01, 0.1, 1.0]}, cv=5).fit(X, y)
+    before, after = (np.mean((m.predict(X_new) - mean) ** 2) for m in (net, search))
+    assert after < 0.5 * before
 
 
 def test_named_formulas_send_to_the_rule_that_knows_of_the_step():

@@ -242,3 +242,16 @@ def test_an_error_of_few_degrees_of_freedom_widens():
     )
     np.testing.assert_allclose(np.log(normal[1] / mean), 0.196, rtol=0.06)
     np.testing.assert_allclose(np.log(student[1] / mean), 0.257, rtol=0.06)
+
+
+@pytest.mark.parametrize("seed", range(20, 40))
+def test_a_law_of_means_beyond_all_rounding(seed):
+    """In one bin both laws say the same: the variance over the mean is Pearson's."""
+    _, mu, y = drawn("nb2", seed=seed)
+    sums = sums_at(1e50 * mu, 1e50 * y)
+    weight, mean, pearson = (
+        of(sums, one).sum() for one in ("weight", "mean", "pearson")
+    )
+    found = counts.count_law(sums)
+    ratio = 1.0 + found.beta + found.alpha * mean / weight
+    np.testing.assert_allclose(ratio, pearson / weight, rtol=1e-6)

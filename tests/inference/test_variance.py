@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 from scipy import optimize, stats
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_nnci._inference import variance_choice
 from sklearn_nnci._inference.variance import CONSTANT, Kernel, LogLinear, Variances
@@ -21,6 +22,7 @@ from sklearn_nnci._inference.variance_choice import (
     candidates,
     variance_of,
 )
+from sklearn_nnci.exceptions import InferenceUnavailable
 
 
 def residuals(n=150, d=2, seed=0, log_sd=lambda x, f: 0.0 * f, w=None, draw=None):
@@ -337,3 +339,12 @@ def test_kinds_are_told_apart_when_restored():
     rows = residuals(200, log_sd=steep)
     kinds = [type(named(rows, name)[0].fit()) for name in ("log-linear", "kernel in f")]
     assert kinds == [LogLinear, Kernel]
+
+
+@pytest.mark.parametrize("wanted", [LogisticRegression(), StandardScaler()])
+def test_what_is_no_regressor_is_refused_by_name(wanted):
+    rows = residuals(log_sd=steep)
+    with pytest.raises(InferenceUnavailable, match=r"variance=.*Try variance='auto'"):
+        variance_of(rows, wanted)
+    s2 = variance_of(rows, "auto")[0].at(rows.x, rows.f)
+    assert np.corrcoef(np.log(s2), steep(rows.x, rows.f))[0, 1] > 0.9

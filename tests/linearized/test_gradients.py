@@ -27,7 +27,7 @@ def gradients_of(case):
     return np.array(g).T
 
 
-def close(actual, expected, tolerance=1e-10):
+def close(actual, expected, tolerance=1e-9):
     assert np.shape(actual) == np.shape(expected)
     assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
 

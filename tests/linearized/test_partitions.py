@@ -1,7 +1,9 @@
 """Rows in partitions: whatever one machine says of the same rows, to rounding."""
 
 import copy
+import os
 import pickle
+import subprocess
 import sys
 import time
 
@@ -302,3 +304,26 @@ def test_negative_counts_are_refused():
     net, X, y = trained(loss="poisson")
     with pytest.raises(ValueError, match="its least is -1"):
         net.fit_inference(split(X, EVEN), np.r_[y[1:], -1.0])
+
+
+def test_a_process_that_has_not_imported_distributed_infers_too():
+    """Without a cluster nothing has read distributed's defaults."""
+    net, X, y = trained()
+    code = (
+        "import pickle, sys\n"
+        "import dask.array as da\n"
+        "net, X, y = pickle.load(sys.stdin.buffer)\n"
+        "assert 'distributed' not in sys.modules\n"
+        "rows = da.from_array(X, chunks=(50, -1)), da.from_array(y, chunks=50)\n"
+        "net.fit_inference(*rows)\n"
+        "print(repr(net.predict(X[:1], return_std=True)[1][0].item()))\n"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps((net, X, y)),
+        capture_output=True, env=os.environ | {"PYTHONPATH": path}, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr.decode()
+    net.fit_inference(X, y)
+    expected = net.predict(X[:1], return_std=True)[1][0]
+    assert float(run.stdout) == pytest.approx(expected, rel=1e-8)

@@ -3,6 +3,7 @@
 import mapie.metrics.regression as mapie
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scoringrules as sr
 from scipy import stats
@@ -232,3 +233,45 @@ def test_levels_that_are_not_those_of_the_intervals_are_refused(given, match):
         interval_score(*data(k=3))
     with pytest.raises(ValueError, match="one number"):
         coverage_by_group(y, interval, y, confidence_level=[0.9])
+
+
+CATEGORIES = ["low", "middle", "high", "never"]
+LABELS = np.array(["high", "low", "low", "middle", "high"])
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        pd.Series(pd.Categorical(LABELS, CATEGORIES, ordered=True)),
+        pd.Series(pd.Categorical(LABELS, CATEGORIES)),
+        pd.Categorical(LABELS, CATEGORIES, ordered=True),
+        pd.Series(LABELS),
+        pl.Series(LABELS, dtype=pl.Enum(CATEGORIES)),
+        pl.Series(LABELS, dtype=pl.Categorical),
+        LABELS,
+    ],
+)
+def test_groups_come_in_the_order_of_groupby(groups):
+    y, interval = np.arange(5.0), np.array([[-1.0, 2.5]] * 5)
+    found = coverage_by_group(y, interval, groups)
+    inside = pd.Series((y < 2.5).astype(float))
+    known = groups.to_list() if isinstance(groups, pl.Series) else groups
+    if isinstance(groups, pl.Series) and groups.dtype == pl.Enum:
+        known = pd.Categorical(known, CATEGORIES)
+    expected = inside.groupby(np.asarray(known) if isinstance(known, list) else known,
+                              observed=True).mean()  # fmt: skip
+    assert list(found.groups) == list(expected.index)
+    np.testing.assert_array_equal(found.coverage, expected)
+
+
+def test_bins_are_groups_and_rows_in_none_are_refused():
+    y, interval = np.arange(5.0), np.array([[-1.0, 2.5]] * 5)
+    found = coverage_by_group(y, interval, pd.cut(y, [-1, 2, 4]))
+    assert found.groups.tolist() == [pd.Interval(-1, 2), pd.Interval(2, 4)]
+    np.testing.assert_array_equal(found.coverage, [1.0, 0.0])
+    with pytest.raises(ValueError, match="2 missing values"):
+        coverage_by_group(y, interval, pd.cut(y, [-1, 2]))
+    found = coverage_by_group(
+        y, interval, pd.cut(y, [-1, 2]), sample_weight=[1, 1, 1, 0, 0]
+    )
+    np.testing.assert_array_equal(found.n_samples, [3])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import sine_data
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_nnci import MLPRegressorCI, exceptions
@@ -193,6 +194,15 @@ def test_early_polish_is_not_told_as_training_that_failed():
     X, y = sine_data(n=100, noise=0.3)
     net = MLPRegressorCI(**BEST).fit(X, y)
     assert restarts.polishing_trains(net)
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_training_that_polishing_ends_is_not_told_as_unfinished():
+    X, y = sine_data(n=100, noise=0.3)
+    net = MLPRegressorCI(**BEST | dict(n_restarts=0, max_iter=20))
+    assert net.fit(X, y).polish_.reason == "gradient vanished"
+    with pytest.raises(ConvergenceWarning):  # told once it is known, to any filter
+        net.set_params(polish=False).fit(X, y)
 
 
 @pytest.mark.parametrize(
