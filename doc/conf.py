@@ -36,6 +36,7 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
     "repository_pages",
     "docstrings",
 ]
@@ -69,31 +70,21 @@ numpydoc_show_class_members = False  # the template lists them
 numpydoc_xref_param_type = False
 
 # The gallery: every script is run, and ends in asserts of what it shows.
-scripts = sorted((ROOT / "examples").glob("plot_*.py"))
-headers = list((ROOT / "examples").glob("GALLERY_HEADER.*"))
-has_gallery = bool(scripts and headers)
-autosummary_context = {"has_gallery": has_gallery}
-if has_gallery:
-    extensions.append("sphinx_gallery.gen_gallery")
-    sphinx_gallery_conf = {
-        "examples_dirs": "../examples",
-        "gallery_dirs": "auto_examples",
-        "filename_pattern": r"/plot_",
-        "ignore_pattern": r"^(?!plot_)",
-        "backreferences_dir": "api/backreferences",
-        "doc_module": ("sklearn_nnci",),
-        "reference_url": {"sklearn_nnci": None},
-        "within_subsection_order": "gallery_order.key",
-        "remove_config_comments": True,
-        "show_memory": False,
-        "write_computation_times": False,
-        "parallel": 2,
-        "min_reported_time": 0,
-        "matplotlib_animations": False,
-    }
-else:  # links to the gallery lead somewhere
-    (DOC / "auto_examples").mkdir(exist_ok=True)
-    (DOC / "auto_examples" / "index.rst").write_text("Gallery\n=======\n\nEmpty.\n")
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"^(?!plot_)",
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("sklearn_nnci",),
+    "reference_url": {"sklearn_nnci": None},
+    "within_subsection_order": "gallery_order.key",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "write_computation_times": False,
+    "parallel": 2,
+    "min_reported_time": 0,
+}
 
 # The site
 html_theme = "pydata_sphinx_theme"
@@ -113,7 +104,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc", *["sg_download_links"] * has_gallery],
+    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }

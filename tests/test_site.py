@@ -99,3 +99,9 @@ def test_the_questions_are_one_click_from_the_first_page():
     assert len(answers) == 10
     for answer in answers:
         assert len(answer.split()) < 90, answer
+
+
+def test_every_page_of_results_is_in_the_list():
+    text = (DOC / "benchmarks" / "index.md").read_text("utf-8")
+    for page in sorted((ROOT / "benchmarks" / "results").glob("*.md")):
+        assert f"(../../benchmarks/results/{page.name})" in text, page.name
