@@ -19,6 +19,7 @@ from sklearn_nnci import (
     Prediction,
     TransformedTargetRegressorCI,
 )
+from sklearn_nnci._inference.report import numbers
 
 DRAWS = 20_000
 
@@ -294,3 +295,19 @@ def test_alpha_is_told_what_stands_for_it(kind):
         found.conf_int(alpha=[0.05, 0.1])
     with pytest.raises(TypeError, match=r"'level'.*confidence_level"):
         found.conf_int(level=0.9)
+
+
+def test_numbers_of_a_salary_are_printed_in_full():
+    values = np.array([5497.2, 11384.7, 9999.7, 1234567.8, 12345678.0, -25000.4, 0.5])
+    shown = numbers(values, "#.4g")
+    assert shown == [
+        "5497",
+        "11385",
+        "10000",
+        "1234568",
+        "1.235e+07",
+        "-25000",
+        "0.5000",
+    ]
+    assert numbers(np.array([np.inf, np.nan, 7.0])) == ["inf", "nan", "7"]
+    assert numbers(np.array([True])) == ["True"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_nnci
-from sklearn_nnci import _notebook
+from sklearn_nnci._docs import DOCUMENTATION
 
 ROOT = Path(__file__).resolve().parents[1]
 DOC = ROOT / "doc"
@@ -66,10 +66,9 @@ def test_the_reference_leads_to_every_module():
     "name",
     ["MLPRegressorCI", "MLPEnsembleRegressorCI", "TransformedTargetRegressorCI"],
 )
-def test_diagrams_of_estimators_link_to_the_page_that_is_generated(name, monkeypatch):
-    monkeypatch.setattr(_notebook, "documentation", lambda: "https://docs.there")
+def test_diagrams_of_estimators_link_to_the_page_that_is_generated(name):
     page = getattr(sklearn_nnci, name)()._repr_html_()
-    assert f"https://docs.there/api/generated/sklearn_nnci.{name}.html" in page
+    assert f"{DOCUMENTATION}api/generated/sklearn_nnci.{name}.html" in page
     assert name in listed(DOC / "api" / "sklearn_nnci.md")
 
 

@@ -210,10 +210,17 @@ def _diagonal(values: Any) -> Any:
 
 
 def numbers(values: np.ndarray, form: str = ".4g") -> list[str]:
-    """Return an array of numbers, or of truth values, as strings."""
+    """Return an array of numbers, or of truth values, as strings.
+
+    Those of five to seven digits before the point have these and no more: 11385, and
+    not 1.138e+04, beside 5497.
+    """
     if values.dtype == bool:
         return [str(value) for value in values]
-    return [f"{value:{form}}".removesuffix(".") for value in values]
+    plain = (abs(values) >= 9999.5) & (abs(values) < 9999999.5)
+    forms = np.where(plain, ".0f", form)
+    pairs = zip(values, forms, strict=True)
+    return [f"{value:{form}}".removesuffix(".") for value, form in pairs]
 
 
 def html_table(head: Iterable[str], rows: Iterable[Iterable[str | Link]]) -> str:
