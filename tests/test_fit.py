@@ -180,6 +180,41 @@ def test_relative_offset_is_the_remaining_gauss_newton_step(fitted):
     assert fitted[0].inference_.relative_offset < 0.3
 
 
+@pytest.mark.parametrize("activation, alpha, seed", [
+    ("tanh", 20.0, 1), ("logistic", 1.0, 1), ("logistic", 0.1, 0),
+])  # fmt: skip
+def test_relative_offset_is_zero_at_a_minimum_with_idle_units(activation, alpha, seed):
+    """Units switched off, and twins, leave sums of intercepts that nothing determines:
+    the gradient there is rounding, and so is the information."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(120, 3))
+    y = np.sin(X[:, 0]) + 0.3 * rng.standard_normal(120)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(8,), activation=activation, solver="lbfgs", alpha=alpha,
+        polish=True, max_iter=3000, tol=1e-9, covariance="bayesian", random_state=seed,
+    ).fit(X, y)  # fmt: skip
+    assert net.polish_.gradient_norm < 1e-7
+    J = net.jacobian(X)
+    values = np.linalg.svd(J[:, -9:], compute_uv=False)
+    assert values[-1] < 1e-9 * values[0]  # there are such sums
+    assert net.inference_.relative_offset < 1e-6
+    # but what is determined counts: one weight beside its minimum
+    strong = np.abs(net.coefs_[1]).argmax()
+    net.coefs_[1][strong] *= 1.5
+    net.fit_inference(X, y)
+    J, e = net.jacobian(X), y - net.predict(X)
+    theta = np.concatenate([a.ravel() for a in (*net.coefs_, *net.intercepts_)])
+    Lambda = alpha * (np.arange(len(theta)) < len(theta) - 9)
+    _, sizes, V = np.linalg.svd(np.vstack([J, np.diag(np.sqrt(Lambda))]))
+    seen = sizes > 1e-8 * sizes[0]
+    c = V[: len(sizes)][seen] @ (J.T @ e - Lambda * theta) / sizes[seen]
+    report = net.inference_
+    expected = np.sqrt(c @ c / report.edf)
+    s = np.sqrt(e @ e / (len(y) - report.edf))
+    assert expected / s > 0.1
+    assert report.relative_offset == pytest.approx(expected / s, rel=1e-5)
+
+
 # ---------------------------------------------------------------------------- bad input
 
 

@@ -122,6 +122,27 @@ def test_the_rug_is_of_the_rows_along_the_curve(model, data):
     np.testing.assert_array_equal(at, inside)
 
 
+def test_curves_of_single_rows_are_predictions(model, data):
+    X, _ = data
+    display = curves(model, data, kind="both", features=["dose", "site"],
+                     grid_resolution=4, row_kwargs=dict(color="red"))  # fmt: skip
+    assert display.rows_[1] is None  # categories have no line
+    at = np.linspace(*np.quantile(X["dose"], (0.05, 0.95)), 4)
+    drawn = display.rows_[0].get_segments()
+    some = X.iloc[np.linspace(0, 149, 50).astype(int)]
+    expected = np.array([model.predict(some.assign(dose=value)) for value in at])
+    assert len(drawn) == 50
+    for row, mean in zip(drawn, expected.T, strict=True):
+        np.testing.assert_allclose(row, np.c_[at, mean], rtol=1e-9)
+    assert to_rgba("red")[:3] == tuple(display.rows_[0].get_color()[0][:3])
+    low, high = display.axes_[0].get_ylim()
+    assert low < expected.min() and expected.max() < high
+    alone = curves(model, data, features="dose", grid_resolution=4)
+    assert alone.rows_ == [None]
+    with pytest.raises(ValueError, match="kind must be"):
+        curves(model, data, kind="individual")
+
+
 def test_options_reach_the_numbers(model, data):
     display = curves(model, data, features=["dose"], custom_values={"dose": [0.0, 1.0,
                      1.5]}, population=True, confidence_level=0.8)  # fmt: skip

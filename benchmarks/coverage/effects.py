@@ -7,7 +7,8 @@ input (CON), a partial dependence in the upper sixth of the first input (PD), a 
 over it (sup-t, 50 points), and for slopes and contrasts at ten rows, under the rules
 
     plain   debias=False            auto    the default
-    robust  debias="robust"         population, of the default, and of its sample target
+    tangent, robust, wider          debias= these
+    population, of the default, and of its sample target
 
 and is told whether the interval of 95 % contains the truth: of the rows of the sample,
 for population that of the distribution. Truths of slopes are derivatives of the mean;
@@ -28,6 +29,7 @@ effects.md.
 
 import argparse
 import csv
+import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
@@ -47,7 +49,9 @@ from sklearn_nnci.exceptions import InferenceWarning
 # A seed for each replicate; the rules were chosen on others, in another program.
 FIRST_SEED, STARTS, POINTS, LARGE = 20_000, 6, 10, 200_000
 FIELDS = "cell", "model", "replicate", "rule", "what", "covered", "width", "score"
-DEBIAS = {"plain": False, "auto": "auto", "robust": "robust"}
+DEBIAS = {"plain": False} | {
+    rule: rule for rule in ("auto", "tangent", "robust", "wider")
+}
 
 
 def curve(X, weak=0.0):
@@ -128,6 +132,7 @@ CELLS = {
     "lin_200": Cell(line, 3, 200, 5, 0.5),
     "two_wide_600": Cell(curve, 2, 600, 4, 0.3, (-3.0, 3.0)),
     "two_fast_400": Cell(fast, 2, 400, 5, 0.2, (-3.0, 3.0)),
+    "two_fast_12": Cell(fast, 2, 400, 12, 0.2, (-3.0, 3.0)),  # with units enough
 }
 
 
@@ -177,13 +182,24 @@ def points(cell, model, X, rng):
     yield "contrast of rows", found, cell.mean(other) - cell.mean(rows)
 
 
+@functools.lru_cache(maxsize=2)
+def population(cell):
+    """Return many rows of the distribution."""
+    return cell.draw(np.random.default_rng(1), LARGE)
+
+
+@functools.cache
+def average_slope(cell, j):
+    """Return the average derivative by x_j over the distribution."""
+    return cell.slope(population(cell), j).mean()
+
+
 def of_population(cell, X, what):
     """Return the truth of an average over the distribution, X setting its points."""
-    Z = cell.draw(np.random.default_rng(1), LARGE)
     if what.startswith("AME"):
-        return cell.slope(Z, int(what[3:]) - 1).mean()
+        return average_slope(cell, int(what[3:]) - 1)
     low, high, top = np.quantile(X[:, 0], [1 / 6, 5 / 6, 0.9])
-    means = []
+    means, Z = [], population(cell).copy()
     for value in (low, high) if what == "CON" else (top,):
         Z[:, 0] = value
         means.append(cell.mean(Z).mean())
@@ -229,7 +245,7 @@ def band(cell, model, X, y):
 
 
 def replicate(name, model_name, number, rules):
-    """Return the rows of one data set."""
+    """Return the rows of one data set; without rules its band only."""
     cell, rng = CELLS[name], np.random.default_rng(FIRST_SEED + number)
     X = cell.draw(rng, cell.n)
     y = cell.mean(X) + cell.noise * rng.standard_normal(cell.n)
@@ -239,7 +255,7 @@ def replicate(name, model_name, number, rules):
         warnings.simplefilter("ignore", InferenceWarning)
         model.fit(X, y)
         rows = [*averages(cell, model, X, y, rules), band(cell, model, X, y)]
-        for what, found, truth in points(cell, model, X, rng):
+        for what, found, truth in points(cell, model, X, rng) if rules else ():
             rows.append(measured("none", what, found.conf_int(LEVEL), truth))
     same = dict(cell=name, model=model_name, replicate=number)
     return [same | row for row in rows]
@@ -297,7 +313,7 @@ def table(rows):
         plain = groups.get((cell, model, "plain"), {})
         each = ", ".join(f"{share(own[name]):.2f}" for name in slopes)
         scores = ["", ""]
-        if rule in ("auto", "robust"):
+        if rule in DEBIAS and rule != "plain":
             parts = (slopes, ["CON", "PD"])
             scores = [over_plain(own, plain, names) for names in parts]
         lines.append(f"| {cell} | {model} | {rule} | {len(own['CON'])} | {each} | "
@@ -315,6 +331,8 @@ def main():
                         help="mix, default, or 'alpha A'")  # fmt: skip
     parser.add_argument("--rules", nargs="+", default=["plain", "auto"],
                         choices=DEBIAS)  # fmt: skip
+    parser.add_argument("--only-band", action="store_true",
+                        help="bands, where replicates have none")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write")
     given = parser.parse_args()
@@ -323,8 +341,10 @@ def main():
     if path.exists():
         with path.open(newline="") as file:
             done = {(row["cell"], row["model"], int(row["replicate"]))
-                    for row in csv.DictReader(file)}  # fmt: skip
-    tasks = [(cell, given.model, k, given.rules)
+                    for row in csv.DictReader(file)
+                    if row["what"] == "band" or not given.only_band}  # fmt: skip
+    rules = [] if given.only_band else given.rules
+    tasks = [(cell, given.model, k, rules)
              for k in range(given.repeats) for cell in given.cells
              if (cell, given.model, k) not in done]  # fmt: skip
     jobs = (joblib.delayed(replicate)(*task) for task in tasks)

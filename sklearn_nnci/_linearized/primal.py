@@ -225,10 +225,13 @@ class PrimalInformation(NamedTuple):
         return self.sums.rows.reduce(_largest_pass, self.root, of).value
 
     def step(self) -> np.ndarray:
-        """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,)."""
+        """Return the Gauss-Newton step A^+ g, g = J'We - Lambda theta, (p,).
+
+        Directions of free parameters that are determined by rounding stay.
+        """
         J, theta = self.sums.J, self.sums.network.parameters
         g = J.T @ self.sums.residuals - self.penalty.apply(theta)
-        return self.root.T @ (self.root @ g)
+        return self.root.T @ self.span.without_faint(self.root, self.root @ g)
 
     def decrement(self, step: np.ndarray) -> float:
         """Return g'A^+ g = |J step|_W^2 + step' Lambda step."""

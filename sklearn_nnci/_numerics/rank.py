@@ -10,6 +10,8 @@ from sklearn_nnci._numerics.triangular import absorb, norm, triangle_of
 
 # Pivots of a Gram matrix above this, relatively, are certainly not zero.
 PIVOT_TOLERANCE = 1e-10
+# Directions of relative singular value c up to here have information c^2 of rounding.
+FAINT = float(np.sqrt(np.finfo(float).eps))
 
 
 def rank_floor(R: np.ndarray, n_rows: int) -> float:
@@ -92,6 +94,8 @@ class Span(NamedTuple):
     """(r,), the singular values kept, in decreasing order."""
     tolerance: float
     """Relative size from which on a component outside the span is real."""
+    faint: np.ndarray
+    """(f, t), those of the orthonormal directions that hardly are determined."""
 
     @property
     def full(self) -> bool:
@@ -106,6 +110,19 @@ class Span(NamedTuple):
     def restrict(self, columns: np.ndarray) -> np.ndarray:
         """Return columns (k, t) of the determined directions, (k, r)."""
         return columns if self.full else columns @ self.basis.T
+
+    def without_faint(self, root: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return u of a step F'u that leaves faint directions where they are.
+
+        `root` is F, F'F = A^+, and u = F g of the step to the minimum. Twin units, or
+        one that the penalty switched off, leave sums of intercepts on which f depends
+        by 1e-10: no minimum can be found there, where the objective is flat to its
+        last digit, and the step is rounding of the gradient over 1e-20.
+        """
+        if not len(self.faint):
+            return u
+        Q, _ = np.linalg.qr(root[:, -self.faint.shape[1] :] @ self.faint.T)
+        return u - Q @ (Q.T @ u)
 
     def expand(self, x: np.ndarray) -> np.ndarray:
         """Return the t parameters of determined directions x (r,)."""
@@ -124,7 +141,8 @@ def span_of(M: np.ndarray, n_rows: int) -> Span:
     r = int(np.sum(s > floor))  # numpy's rule
     spread = s[0] / s[r - 1] if r else 1.0
     tolerance = max(np.sqrt(eps), eps * max(n_rows, M.shape[1]) * spread)
-    return Span(Vt[:r], s[:r], float(tolerance))
+    faint = Vt[:r][s[:r] <= FAINT * s.max(initial=0.0)]
+    return Span(Vt[:r], s[:r], float(tolerance), faint)
 
 
 def restrict_last(R: np.ndarray, span: Span) -> int:

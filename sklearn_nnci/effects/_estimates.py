@@ -41,7 +41,8 @@ class Estimates:
     target : str, default="sample"
         Of which rows averages are: ``"sample"``, the rows given, or ``"population"``.
     correction : str, default="none"
-        How averages were corrected: ``"none"``, ``"tangent"`` or ``"robust"``.
+        How averages were corrected: ``"none"``, ``"tangent"``, ``"robust"`` or
+        ``"wider"``.
     columns : dict, default={}
         Further columns of the table, (K,) each: groups, or values of a column.
     index : array-like of length K or None

@@ -92,6 +92,17 @@ def variance(state: dict[str, Any], network: Network, blocks: Blocks) -> np.ndar
     return np.concatenate(found)
 
 
+def excess(state: dict[str, Any], network: Network, blocks: Blocks) -> np.ndarray:
+    """Return (u + what bands add to it) Q'Q, (K, K)."""
+    u, K = state["excess"][0] + state["doubt"][0], sum(one.size for one in blocks)
+    if u == 0.0 or state["posterior"] is None:
+        return np.zeros((K, K))
+    posterior = restore(network, state["posterior"])
+    scaled = (_of_unit_variance(state, network, posterior, one) for one in blocks)
+    Q = np.hstack([gradients(network, one) for one in scaled])
+    return u * posterior.gradient_covariance(Q)[0]
+
+
 def _told(
     state: dict[str, Any], network: Network, posterior: Posterior, block: Block
 ) -> Told:

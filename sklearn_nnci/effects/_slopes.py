@@ -47,12 +47,13 @@ def avg_slopes(
         column; 0 is the derivative. ``'auto'`` is 0, but 0.25 where there is none: for
         relu, whose kinks move with the weights, and behind steps of a pipeline, or
         before an inverse of y, that are no lines.
-    debias : {'auto', 'tangent', 'robust', False}, default='auto'
+    debias : {'auto', 'tangent', 'robust', 'wider', False}, default='auto'
         How averages are corrected [1]_: ``'tangent'`` within the tangent space of the
-        network, ``'robust'`` beyond it, by polynomials besides, or not at all.
-        ``'auto'`` is the latter for one network of a given alpha, at its minimum and
-        of fewer parameters than rows, and after a `MisfitWarning`; else the former;
-        nothing for fewer than 30 rows.
+        network, ``'robust'`` beyond it, by polynomials besides, ``'wider'`` by the one
+        of these two whose error is larger, or not at all. ``'auto'`` is ``'wider'`` for
+        one network of a given alpha, at its minimum and of fewer parameters than rows,
+        and after a `MisfitWarning`; else ``'tangent'``; nothing for fewer than 30
+        rows.
     population : bool, default=False
         Of what the average is: of these rows, or of the population that they are a
         random sample of, whose interval is wider where slopes vary.
@@ -74,6 +75,8 @@ def avg_slopes(
     -----
     UncorrectedAverageWarning, FewRowsWarning, LargeCorrectionWarning
         Where averages are not corrected, rest on few rows, or were moved far.
+    MisfitWarning
+        Where fit found that the network does not follow its curve.
 
     See Also
     --------

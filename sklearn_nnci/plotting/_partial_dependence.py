@@ -28,6 +28,8 @@ BESIDE, WIDTH, HEIGHT = 3, 3.2, 3.0
 LEAST = (6.4, 4.8)
 # Height of the rug, as a share of the axes.
 RUG = 0.04
+# Most curves of single rows.
+MOST_ROWS = 50
 # The two intervals, the narrower one upon the other.
 LOOKS = {
     ("band", "each"): dict(color=BLUE, alpha=0.5, linewidth=0, zorder=2),
@@ -56,6 +58,8 @@ class PartialDependenceIntervalDisplay:
         Level of both bands.
     target_name : str, default="y"
         What is averaged.
+    individual : sequence of ndarray or None, default=None
+        Curves of some rows, (k, rows) for each column.
 
     Attributes
     ----------
@@ -67,6 +71,8 @@ class PartialDependenceIntervalDisplay:
         What holds everywhere at once.
     rugs_ : list of matplotlib LineCollection or None
         Where rows are.
+    rows_ : list of matplotlib LineCollection or None
+        The curves of single rows, where there are any and a line.
     axes_, figure_ : ndarray of matplotlib Axes, and Figure
         Where it is drawn.
 
@@ -91,23 +97,27 @@ class PartialDependenceIntervalDisplay:
     (100, 7)
     """
 
-    def __init__(self, *, curves, data=None, confidence_level=0.95, target_name="y"):
+    def __init__(self, *, curves, data=None, confidence_level=0.95, target_name="y",
+                 individual=None):  # fmt: skip
         self.curves = curves
         self.data = data
         self.confidence_level = confidence_level
         self.target_name = target_name
+        self.individual = individual
 
     def plot(self, ax=None, *, line_kwargs=None, ci_kwargs=None, band_kwargs=None,
-             rug_kwargs=None) -> "PartialDependenceIntervalDisplay":  # fmt: skip
+             rug_kwargs=None,
+             row_kwargs=None) -> "PartialDependenceIntervalDisplay":  # fmt: skip
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
             Where to draw, one for each curve; None: a new figure.
-        line_kwargs, ci_kwargs, band_kwargs, rug_kwargs : dict, default=None
+        line_kwargs, ci_kwargs, band_kwargs, rug_kwargs, row_kwargs : dict, default=None
             Keywords for matplotlib's ``plot`` of the averages, ``fill_between``
-            (``vlines`` of bars) of either interval, and ``vlines`` of the rug.
+            (``vlines`` of bars) of either interval, ``vlines`` of the rug, and the
+            ``LineCollection`` of single rows.
 
         Returns
         -------
@@ -127,14 +137,17 @@ class PartialDependenceIntervalDisplay:
                 "fewer units; diagnostics() tells why."
             )
         axes = _axes(ax, len(self.curves))
-        height = limits(*(one.estimate for one in self.curves), *sum(known, ()))
+        height = limits(*(one.estimate for one in self.curves), *sum(known, ()),
+                        *(self.individual or ()))  # fmt: skip
         self.lines_: list[Any] = []
         self.ci_: list[Any] = []
         self.band_: list[Any] = []
         self.rugs_: list[Any] = []
+        self.rows_: list[Any] = []
         for k, one in enumerate(axes):
             self._draw_curve(one, k, known[k], height, (line_kwargs, ci_kwargs,
                              band_kwargs))  # fmt: skip
+            self.rows_.append(self._draw_rows(one, k, row_kwargs))
             self.rugs_.append(self._draw_rug(one, k, rug_kwargs))
             open_corner(one)
             if ax is not None or one.get_subplotspec().is_first_col():
@@ -171,6 +184,17 @@ class PartialDependenceIntervalDisplay:
             name_places(ax, curve.columns["value"])
         ax.set(xlabel=curve.term[0], ylim=height)
 
+    def _draw_rows(self, ax, k, kwargs):
+        """Draw the curves of single rows; None where there are none, or no line."""
+        if self.individual is None or _is_apart(self.curves[k]):
+            return None
+        from matplotlib.collections import LineCollection
+
+        at, look = _places(self.curves[k]), dict(color=BLACK, alpha=0.25, zorder=1.5)
+        look |= dict(linewidth=0.6, label="single rows")
+        lines = [np.c_[at, one] for one in self.individual[k].T]
+        return ax.add_collection(LineCollection(lines, **styled("bars", look, kwargs)))
+
     def _draw_rug(self, ax, k, kwargs):
         """Draw where rows are along curve `k`; None where there is no rug."""
         if self.data is None or _is_apart(self.curves[k]):
@@ -205,7 +229,7 @@ class PartialDependenceIntervalDisplay:
         })  # fmt: skip
 
     @classmethod
-    def from_estimator(cls, estimator, X, features, *, training=None,
+    def from_estimator(cls, estimator, X, features, *, kind="average", training=None,
                        sample_weight=None, grid_resolution=50,
                        percentiles=(0.05, 0.95), custom_values=None, debias="auto",
                        population=False, confidence_level=0.95, ax=None,
@@ -220,6 +244,9 @@ class PartialDependenceIntervalDisplay:
             The rows to average over.
         features : str, int, or sequence of these
             Columns, by name or number, one axes for each.
+        kind : {'average', 'both'}, default='average'
+            ``'both'`` draws the curves of up to 50 rows besides, evenly chosen: where
+            they are not parallel, the effect of a column depends on others.
         training : tuple (X, y) or (X, y, sample_weight), default=None
             The rows given to fit. Without them averages are not corrected, and a
             warning says so.
@@ -244,6 +271,12 @@ population : optional
             As `sklearn_nnci.effects.partial_dependence_interval`, and as `plot`.
         """
         check_matplotlib("PartialDependenceIntervalDisplay.from_estimator")
+        if kind not in ("average", "both"):
+            raise ValueError(
+                f"kind must be 'average' or 'both', got {kind!r}. The intervals of "
+                "single rows are those of partial_dependence_interval(kind="
+                "'individual')."
+            )
         level, X = asked.check_level(confidence_level), columns.checked(X)
         chosen = given_rows.positions(X, features)
         curves = [
@@ -256,8 +289,23 @@ population : optional
         ]  # fmt: skip
         data = [columns.column(X, j) for j in chosen]
         name = "y" if training is None else asked.targets(training[1], None)[1]
-        new = cls(curves=curves, data=data, confidence_level=level, target_name=name)
+        rows = None
+        if kind == "both":
+            pairs = zip(chosen, curves, strict=True)
+            rows = [_of_rows(estimator, X, *pair) for pair in pairs]
+        new = cls(curves=curves, data=data, confidence_level=level, target_name=name,
+                  individual=rows)  # fmt: skip
         return new.plot(ax, **kwargs)
+
+
+def _of_rows(estimator: Any, X: Any, j: int, curve: Estimates) -> np.ndarray:
+    """Return the curves of some rows at the values of an average, (k, rows)."""
+    values = curve.columns["value"]
+    some = np.unique(np.linspace(0, len(X) - 1, MOST_ROWS).astype(int))
+    found = partial_dependence_interval(estimator, columns.take(X, some), j,
+                                        kind="individual",
+                                        custom_values={j: values})  # fmt: skip
+    return found.estimate.reshape(len(values), len(some))
 
 
 def _is_apart(curve: Estimates) -> bool:

@@ -1,6 +1,7 @@
 """Corrected averages, against the algebra written out densely."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -120,11 +121,12 @@ def test_a_dictionary_that_is_too_large(monkeypatch):
     from sklearn_nnci.effects import _riesz
 
     net = MLPRegressorCI(**SMALL).fit(X, y)
-    assert effects.avg_slopes(net, X, training=(X, y)).correction == "robust"
+    assert effects.avg_slopes(net, X, training=(X, y)).correction == "wider"
     monkeypatch.setattr(_riesz, "MOST_COLUMNS", 20)
     assert effects.avg_slopes(net, X, training=(X, y)).correction == "tangent"
-    with pytest.raises(ValueError, match="dictionary of 21 columns"):
-        effects.avg_slopes(net, X, training=(X, y), debias="robust")
+    for asked in ("robust", "wider"):
+        with pytest.raises(ValueError, match="dictionary of 21 columns"):
+            effects.avg_slopes(net, X, training=(X, y), debias=asked)
 
 
 def test_robust_covariances_take_each_residual():
@@ -203,7 +205,37 @@ def test_network_that_is_no_smoother(hidden, iterations):
     Lambda = np.diag(np.r_[np.full(p - 1, report.penalty), 0.0])
     T, q, S = expected(net, Lambda, report.noise_variance, rows, (0, 1), smooths=False)
     np.testing.assert_allclose(found.estimate, T, rtol=1e-7)
-    np.testing.assert_allclose(found.covariance(), S + np.outer(q, q), rtol=1e-6)
+    rest = found.covariance() - S - np.outer(q, q)
+    # what the rule adds to f everywhere, of which slopes are limits of differences
+    h, Z = 1e-3, np.vstack([rows + s * 1e-3 * e for e in np.eye(2) for s in (1, -1)])
+    L = np.kron(np.eye(2), np.kron([1.0, -1.0], np.full(40, 1 / 40)) / (2 * h))
+    np.testing.assert_allclose(rest, L @ excess(net, Z) @ L.T, rtol=1e-3, atol=1e-9)
+    # and exactly, of levels
+    L = np.full((1, 40), 1 / 40)
+    found = effects.linear_combinations(net, rows, L, training=(X, y))
+    g, J = net.jacobian(rows).mean(0), net.jacobian(X)
+    c = J @ np.linalg.solve(J.T @ J + SHARE * Lambda, g)
+    variance = report.noise_variance * c @ c + (c @ (y - net.predict(X))) ** 2
+    added = (L @ excess(net, rows) @ L.T).item()
+    assert added > 1e-3 * variance
+    np.testing.assert_allclose(found.std_error**2, variance + added, rtol=1e-6)
+
+
+def excess(net, rows):
+    """(m + d) of correlations of f, J (J'J + Lambda)^-1 J', Lambda of the evidence."""
+    J, e, report = net.jacobian(X), y - net.predict(X), net.inference_
+    p = J.shape[1]
+    Lambda = np.diag(np.r_[np.full(p - 1, report.penalty), 0.0])
+    A = J.T @ J + Lambda
+    theta = np.concatenate([a.ravel() for a in (*net.coefs_, *net.intercepts_)])
+    b = J @ np.linalg.solve(A, J.T @ e - Lambda @ theta)
+    h = np.einsum("ip,pi->i", J, np.linalg.solve(A, J.T))
+    m, after = (b**2).mean(), (((e - b) / (1 - h)) ** 2).mean()
+    r = min(1.0, after / ((e / (1 - h)) ** 2).mean())
+    u = report.excess_variance + (1.0 - r) * m
+    V = net.jacobian(rows) @ np.linalg.solve(A, net.jacobian(rows).T)
+    D = 1.0 / np.sqrt(np.diag(V))
+    return u * D[:, None] * V * D
 
 
 def test_committee_is_a_mixture():
@@ -266,8 +298,8 @@ def test_robust_weights_are_ridge_in_the_larger_dictionary(monkeypatch):
 
     monkeypatch.setattr(_riesz, "STRENGTHS", np.array([1e-3]))
     net = MLPRegressorCI(**{**SMALL, "alpha": 1.0}, polish=True).fit(X, y)
-    found = effects.avg_slopes(net, X[:60], training=(X, y))
-    assert found.correction == "robust"  # one network, more rows than parameters
+    found = effects.avg_slopes(net, X[:60], training=(X, y), debias="robust")
+    assert found.correction == "robust"
     c = ridge(net, X[:60], 1e-3)
     q = c.T @ (y - net.predict(X))
     T = np.array([average_slope(net, X[:60], j)[0] for j in (0, 1)])
@@ -335,13 +367,57 @@ def test_correction_repairs_a_network_too_small_for_its_curve():
     assert abs(left) < 0.2 * abs(off)
 
 
-def test_misfit_switches_to_the_robust_correction():
+@pytest.mark.parametrize("alpha", [0.1, 10.0])
+def test_the_wider_of_two_dictionaries(alpha):
+    """Default of one network of a given alpha: what each says, and the difference."""
+    net = MLPRegressorCI(**{**SMALL, "alpha": alpha}, polish=True).fit(X, y)
+    low, high = X.copy(), X.copy()
+    low[:, 0], high[:, 0] = -1.0, 1.0
+    L = np.array([X[:, 0] > 0, X[:, 0] > 1]) / 60.0
+    asked = dict(training=(X, y))
+    chosen = set()
+    for ask in (
+        lambda **options: effects.avg_slopes(net, X, **options),
+        lambda **options: effects.comparisons(net, low, high, average=True, **options),
+        lambda **options: effects.linear_combinations(net, X, L, **options),
+    ):
+        found = ask(**asked)
+        assert found.correction == "wider"  # more rows than parameters
+        one, two = (ask(debias=name, **asked) for name in ("tangent", "robust"))
+        larger = two.std_error > one.std_error
+        T = np.where(larger, two.estimate, one.estimate)
+        d = two.estimate - one.estimate
+        se = np.hypot(np.maximum(one.std_error, two.std_error), d)
+        np.testing.assert_allclose(found.estimate, T, rtol=1e-8)
+        np.testing.assert_allclose(found.std_error, se, rtol=1e-4)
+        if larger.all() or not larger.any():  # then whole covariances are as these
+            cov = (two if larger.all() else one).covariance() + np.outer(d, d)
+            np.testing.assert_allclose(found.covariance(), cov, rtol=1e-4)
+        C = found.covariance()
+        assert np.linalg.eigvalsh(C).min() > -1e-12 * C.max()
+        chosen |= set(larger)
+    assert chosen == {True, False}
+
+
+def test_misfit_switches_to_both_dictionaries_and_is_warned_of():
     x, y = sine_data(300, 1)
     y = y + np.cos(5 * x[:, 0])
     net = tuned(hidden_layer_sizes=(2,))
     with pytest.warns(exceptions.MisfitWarning):
         net.fit(x, y)
-    assert effects.avg_slopes(net, x, training=(x, y)).correction == "robust"
+    with pytest.warns(exceptions.MisfitWarning, match="more units"):
+        found = effects.avg_slopes(net, x, training=(x, y))
+    assert found.correction == "wider"
+    with pytest.warns(exceptions.MisfitWarning, match="single rows"):
+        narrow = effects.slopes(net, x)
+    # the advice: with more units there is no warning, and slopes are nearer
+    more = tuned(hidden_layer_sizes=(10,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", exceptions.MisfitWarning)
+        better = effects.slopes(more.fit(x, y), x)
+    slopes = 0.3 + np.cos(x[:, 0]) - 5.0 * np.sin(5 * x[:, 0])
+    error, left = (np.abs(one.estimate - slopes).mean() for one in (narrow, better))
+    assert left < 0.5 * error
 
 
 @pytest.mark.parametrize("debias", ["tangent", "robust"])

@@ -64,6 +64,26 @@ def test_combinations_are_products_with_the_covariance(net):
     np.testing.assert_allclose(found.std_error**2, np.diag(L @ cov @ L.T), rtol=1e-7)
 
 
+def test_individual_curves_are_those_of_rows(net):
+    """The rows with a column replaced, point by point; their mean is the average."""
+    rows, points = X[:4], [-1.0, 0.0, 0.5]
+    asked = dict(custom_values={1: points}, training=(X, y))
+    found = effects.partial_dependence_interval(net, rows, 1, kind="individual",
+                                                **asked)  # fmt: skip
+    frame = found.to_frame()
+    assert found.correction == "none" and len(frame) == 12
+    for k in range(4):
+        own = (frame["row"] == k).to_numpy()
+        np.testing.assert_array_equal(frame["value"][own], points)
+        moved = np.c_[np.full(3, rows[k, 0]), points]
+        known = net.get_prediction(moved)
+        np.testing.assert_allclose(found.estimate[own], known.mean, rtol=1e-12)
+        np.testing.assert_allclose(found.std_error[own], known.se_mean, rtol=1e-8)
+    average = effects.partial_dependence_interval(net, rows, 1, debias=False, **asked)
+    means = [found.estimate[frame["value"] == one].mean() for one in points]
+    np.testing.assert_allclose(average.estimate, means, rtol=1e-10)
+
+
 def numeric_slopes(model, rows, j, h=1e-3):
     """Slopes and their covariance by differences of the curve at rows beside."""
     n, step = len(rows), h * np.eye(rows.shape[1])[j]
