@@ -63,6 +63,8 @@ def test_there_are_blocks():
     assert any("unseen patients" in shown for _, shown in found)
 
 
+# scikit-learn 1.7 says so of the class of MAPIE 1.1 that is a page's.
+@pytest.mark.filterwarnings("ignore:.*__sklearn_tags__:DeprecationWarning")
 # Pages of warnings are run, with what they warn of, by tests/test_warning_pages.py.
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.parent.name != "warnings"], ids=name
