@@ -28,6 +28,7 @@ COLUMNS = (
     "score", "fit", "predict",
 )  # fmt: skip
 THIRDS = "quiet third", "noisy third"
+LEAST = 0.9  # of 0.95; what covers less is named
 OURS = "**committee**"
 WHAT = {"ci_score": "the interval of the mean", "pi_score": "the interval of a new y"}
 OVERVIEW = (
@@ -113,12 +114,18 @@ class Ratio(NamedTuple):
     """Standard error of `log`."""
     dof: int
 
+    @property
+    def better(self):
+        """Whether it is below 1 by more than chance does."""
+        return self.log < -stats.t.isf(0.025, max(self.dof, 1)) * self.error
+
     def __str__(self):
-        """Bold where it is below 1 by more than chance does."""
+        """Bold where the other is better."""
         if np.isnan(self.log):
             return "-"
-        better = self.log < -stats.t.isf(0.025, max(self.dof, 1)) * self.error
-        return f"**{np.exp(self.log):.2f}**" if better else f"{np.exp(self.log):.2f}"
+        return (
+            f"**{np.exp(self.log):.2f}**" if self.better else f"{np.exp(self.log):.2f}"
+        )
 
 
 def beside(rows, method, data, score):
@@ -167,10 +174,15 @@ def comparison(rows, score):
     return markdown(["method", *names, "all"], lines)
 
 
+def by_data(rows, method, value):
+    """Return a value of a method for each data set; what failed is left out."""
+    good = [r for r in rows if r["method"] == method and not r["error"]]
+    return [value([r for r in good if r["data"] == d]) for d in unique(good, "data")]
+
+
 def extremes(rows, method, value, form):
     """Return the lowest and the highest value of a method over the data sets."""
-    good = [r for r in rows if r["method"] == method and not r["error"]]
-    found = [value([r for r in good if r["data"] == d]) for d in unique(good, "data")]
+    found = by_data(rows, method, value)
     if not found or np.isnan(found).any():
         return "-"
     return f"{form(min(found))}-{form(max(found))}"
@@ -194,6 +206,31 @@ def overview(rows):
         cells.append(extremes(rows, method, partial(ratio, name="fit"), short))
         lines.append(cells)
     return markdown(OVERVIEW, lines)
+
+
+def conclusions(rows):
+    """Yield a line for what is better than ours, and for what covers too little."""
+    names, data = unique(rows, "method"), unique(rows, "data")
+    for kind, what in (("ci", "the mean"), ("pi", "a new y")):
+        ratios = {
+            name: overall([beside(rows, name, one, f"{kind}_score") for one in data])
+            for name in names
+            if name != OURS
+        }
+        better = [f"{name} {one}" for name, one in ratios.items() if one.better]
+        yield f"- Better scores than ours, of {what}: {', '.join(better) or 'none'}."
+        least = {
+            name: by_data(rows, name, partial(average, name=kind)) for name in names
+        }
+        short_of = [
+            f"{name} {min(found):.2f}"
+            for name, found in least.items()
+            if found and min(found) < LEAST
+        ]
+        yield (
+            f"- Covers less than {LEAST} of {what} on some set: "
+            f"{', '.join(short_of) or 'none'}."
+        )
 
 
 def short(value):
@@ -227,7 +264,7 @@ def failures(rows):
 def write(path):
     """Write the tables beside `path`."""
     rows = read(path)
-    parts = [HEAD, *overview(rows), ""]
+    parts = [HEAD, *overview(rows), "", *conclusions(rows), ""]
     for score, what in WHAT.items():
         parts += [SCORES.format(what), *comparison(rows, score), ""]
     for data in unique(rows, "data"):
