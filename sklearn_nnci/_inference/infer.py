@@ -27,6 +27,7 @@ from sklearn_nnci._linearized.sandwich import Meat, Varying
 from sklearn_nnci._linearized.totals import Totals
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network.losses import LOSSES, Loss
+from sklearn_nnci._numerics import threads
 from sklearn_nnci._training.problem import Problem
 from sklearn_nnci.exceptions import InferenceUnavailable
 
@@ -113,7 +114,8 @@ def infer(
     """
     rows, held_out = problem.rows, problem.held_out
     laws.check(asked, LOSSES[rows.loss], rows)
-    with np.errstate(over="ignore", invalid="ignore"):
+    limit = threads.suited_to(rows.network.n_parameters)
+    with limit, np.errstate(over="ignore", invalid="ignore"):
         tuned = rows.network.coordinates is not None
         plan = planned(covariance, noise, LOSSES[rows.loss], tuned)
         reduced = reduce_within_memory(rows)  # first pass over the rows

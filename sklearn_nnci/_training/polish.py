@@ -31,7 +31,7 @@ from sklearn_nnci import exceptions
 from sklearn_nnci._linearized.training_rows import Penalty
 from sklearn_nnci._network.losses import LOSSES
 from sklearn_nnci._network.perceptron import Network, pack, unpack
-from sklearn_nnci._numerics import triangular
+from sklearn_nnci._numerics import threads, triangular
 from sklearn_nnci._training.objective import Objective, Point
 from sklearn_nnci._training.quasi_newton import (
     TOLERANCE,
@@ -112,7 +112,8 @@ def polish(
     objective = Objective(network, X, y.T, w, penalty, LOSSES[loss])
     few = network.n_parameters <= MOST_PARAMETERS
     method = method or ("levenberg-marquardt" if few else "l-bfgs-b")
-    with np.errstate(over="ignore", invalid="ignore"):
+    limit = threads.suited_to(network.n_parameters)
+    with limit, np.errstate(over="ignore", invalid="ignore"):
         start = objective.at(pack(network.coefs, network.intercepts))
         end, n_steps, reason = METHODS[method](objective, start)
         before, after = objective.value(start), objective.value(end)

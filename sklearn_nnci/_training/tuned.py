@@ -15,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_nnci._network import perceptron
 from sklearn_nnci._network.perceptron import Network, forward, sensitivities
+from sklearn_nnci._numerics import threads
 from sklearn_nnci._numerics.progress import progress
 from sklearn_nnci._training.groups import groups_of
 from sklearn_nnci._training.tuning import FIRST, LEAST_NOISE, Data, Tuned, tune
@@ -151,7 +152,8 @@ def _start(
 ) -> Tuned:  # fmt: skip
     """Return one network, trained."""
     network = initial(data, sizes, activation, seed)
-    return tune(data, network, FIRST[number % len(FIRST)], max_steps)
+    with threads.suited_to(network.n_parameters):
+        return tune(data, network, FIRST[number % len(FIRST)], max_steps)
 
 
 def initial(data: Data, sizes: tuple[int, ...], activation: str, seed: int) -> Network:
