@@ -219,8 +219,8 @@ class ReportMethods(InNotebooks):
             ``leverage``, ``residuals``, ``loo_residuals``, ``studentized_residuals``
             (external) and ``cooks_distance``, one entry per row, and per output if
             there are several; nan for rows that did not train. Under the penalty
-            ``inference_.loo_penalty``. ``to_frame()`` is a table of them, rows labelled
-            as X is.
+            ``inference_.loo_penalty``. It prints as the 5 rows of largest Cook's
+            distance; ``to_frame()`` is a table of all, rows labelled as X is.
 
         Raises
         ------

@@ -1,5 +1,8 @@
 """Versions that saved an estimator, and those that load it."""
 
+import copy
+from typing import Any
+
 import numpy as np
 import sklearn
 
@@ -25,6 +28,13 @@ def stamp() -> tuple[str, ...]:
     """Return the versions that results depend on."""
     own = f"sklearn-nnci {__version__}"
     return own, f"scikit-learn {sklearn.__version__}", f"numpy {np.__version__}"
+
+
+def unstamped(estimator: Any) -> Any:
+    """Return a shallow copy that is saved without versions: what holds it has them."""
+    new = copy.copy(estimator)
+    new._saved_by = None
+    return new
 
 
 def check(saved_by: tuple[str, ...] | None) -> None:

@@ -19,6 +19,7 @@ import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_nnci import _wrapped as wrapped
 from sklearn_nnci._frames import labels
 from sklearn_nnci._inference.diagnostics import Diagnostics
 from sklearn_nnci._inference.influence import Influence
@@ -27,13 +28,12 @@ from sklearn_nnci._inverse import Inverse, TransformedPrediction, slopes_of
 from sklearn_nnci._notebook import InNotebooks
 from sklearn_nnci._prediction import Prediction, check_levels
 from sklearn_nnci._regressor import MLPRegressorCI
-from sklearn_nnci._wrapped import IntervalMethods, request_intervals, unwrap
 
 FLAGS = ("return_ci", "return_pi", "return_std", "return_cov")
 
 
 class TransformedTargetRegressorCI(
-    IntervalMethods, InNotebooks, TransformedTargetRegressor
+    wrapped.IntervalMethods, InNotebooks, TransformedTargetRegressor
 ):
     """Regress on a transformed target, with intervals in the units of y.
 
@@ -116,7 +116,8 @@ class TransformedTargetRegressorCI(
             The fitted estimator.
         """
         fitted = self._chosen()
-        super(TransformedTargetRegressorCI, fitted).fit(X, y, **fit_params)
+        with wrapped.words_refused(fitted.regressor, X):
+            super(TransformedTargetRegressorCI, fitted).fit(X, y, **fit_params)
         vars(self).update(vars(fitted) | {"regressor": self.regressor})
         self._slopes = slopes_of(self.transformer_, _numeric(y))
         return self
@@ -127,7 +128,7 @@ class TransformedTargetRegressorCI(
             return self
         chosen, network = copy.copy(self), MLPRegressorCI()
         if sklearn.get_config()["enable_metadata_routing"]:
-            request_intervals(network).set_fit_request(sample_weight=True)
+            wrapped.request_intervals(network).set_fit_request(sample_weight=True)
         chosen.regressor = network
         return chosen
 
@@ -228,14 +229,9 @@ class TransformedTargetRegressorCI(
             for name, unit in units.items()
             if known.get(name) is not None
         }
-        known |= dict(
-            mean=y,
-            **labels(X),
-            **{
-                name: functools.partial(self._g.covariance, known[name], y.shape)
-                for name in ("covariance", "joint")
-            },
-        )
+        for name in ("covariance", "joint"):
+            known[name] = functools.partial(self._g.covariance, known[name], y.shape)
+        known |= dict(mean=y, **labels(X))
         return TransformedPrediction(**known, inner=inner, inverse=self._g)
 
     @property
@@ -321,7 +317,7 @@ class TransformedTargetRegressorCI(
     def _inside(self, X=None):
         """Return the fitted network, and X as it sees it."""
         check_is_fitted(self)
-        network, X = unwrap(self.regressor_, X)
+        network, X = wrapped.unwrap(self.regressor_, X)
         if not hasattr(network, "get_prediction"):
             raise AttributeError(
                 f"regressor_={self.regressor_!r} has no inference. Try regressor="

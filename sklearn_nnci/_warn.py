@@ -1,21 +1,15 @@
 """Warnings that point at the line of the user, however deep they are raised."""
 
-import os
 import sys
 import warnings
-
-import joblib
-import sklearn
+from types import FrameType
 
 from sklearn_nnci._docs import page_of
 from sklearn_nnci.exceptions import InferenceWarning
 
-# Between the user's line and ours lie frames of these: pipelines, searches, workers.
-# Paths are as Python found them, links and all, as those of frames are.
-_INSIDE = tuple(
-    f"{os.path.dirname(file)}{os.sep}"
-    for file in (__file__, sklearn.__file__, joblib.__file__)
-)
+# Between the user's line and ours lie frames of these: pipelines, searches, workers,
+# and what loads files.
+_INSIDE = {"sklearn_nnci", "sklearn", "joblib", "pickle", "copy", "skops"}
 
 
 def warn(message: str, kind: type[Warning]) -> None:
@@ -26,9 +20,13 @@ def warn(message: str, kind: type[Warning]) -> None:
     if issubclass(kind, InferenceWarning):
         message = without_page(message, kind) + _page(kind)
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):
+    while frame.f_back and _is_inside(frame):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, kind, stacklevel=level)
+
+
+def _is_inside(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE
 
 
 def without_page(message: str, kind: type[Warning]) -> str:

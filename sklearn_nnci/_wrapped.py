@@ -5,13 +5,17 @@ its best estimator. What can be asked is then ``get_prediction``, which both kin
 estimator and the target transformer have.
 """
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from scipy import sparse
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
 from sklearn_nnci._compress import CompressMethods
@@ -52,6 +56,32 @@ def unwrap(estimator: Any, X: Any = None) -> tuple[Any, Any]:
             X = steps.transform(X) if X is not None and len(steps) else X
         else:
             return estimator, X
+
+
+@contextlib.contextmanager
+def words_refused(regressor: Any, X: Any) -> Iterator[None]:
+    """Say what to do where `regressor` fails as it begins with a scaler of words."""
+    try:
+        yield
+    except ValueError as error:
+        first = regressor[0] if isinstance(regressor, Pipeline) else None
+        if not isinstance(first, StandardScaler) or _is_numeric(X):
+            raise
+        raise ValueError(
+            "X has columns that are no numbers, which a StandardScaler cannot scale. "
+            "Try an encoder before it: make_scaled goes inside, "
+            f"make_pipeline(encoder, make_scaled(network)). ({error})"
+        ) from error
+
+
+def _is_numeric(X: Any) -> bool:
+    if sparse.issparse(X):
+        return True
+    try:
+        np.asarray(X).astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def get_prediction(estimator: Any, X: Any) -> Prediction:

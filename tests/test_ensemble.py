@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,6 +25,7 @@ from sklearn_nnci import (
     MLPRegressorCI,
     TransformedTargetRegressorCI,
     exceptions,
+    make_scaled,
 )
 from sklearn_nnci._committee import members, summary
 from sklearn_nnci._committee.told import shared
@@ -497,9 +499,9 @@ def test_diagnostics_say_what_half_of_the_weight_says():
     found = summary.diagnostics(own, np.array([0.4, 0.3, 0.3]), 4)
     a, b, c, concentration, dropped = found
     assert (a.verdict, a.value) == ("ok", 0.5)
-    assert a.advice == "1 of 3 members, the worst 3."
+    assert a.advice == "(1 of 3 members fails this check, worst 3)"
     assert (b.verdict, b.value) == ("notice", 2.0)
-    assert b.advice == "2 of 3 members, the worst 4. b is 2.0."
+    assert b.advice == "2 of 3 members fail this check, worst 4. b is 2.0."
     assert (c.verdict, c.value) == ("notice", 7.0)
     assert concentration.value == pytest.approx(0.34) and concentration.verdict == "ok"
     assert dropped.value == 0.25 and dropped.verdict == "ok"
@@ -554,6 +556,31 @@ def test_the_target_transformer_carries_it_to_units_of_y(data):
     assert model.fit_inference(X, 100.0 * y + 7.0).inference_.methods == ("bayesian",)
     with pytest.raises(AttributeError, match="influence"):
         model.influence(X, y)
+
+
+def test_influence_is_sent_to_the_members_and_to_their_average(fitted, data):
+    X, y = data
+    assert not hasattr(fitted, "influence")
+    with pytest.raises(AttributeError) as error:
+        fitted.influence(X, y)
+    text = str(error.value)
+    assert text.startswith(
+        "MLPEnsembleRegressorCI has no influence, which is of single"
+    )
+    member, everyone = re.findall(
+        r"committee\.\S+\(X, y\)|plotting\.\S+\(model, X, y\)\S+\)", text
+    )
+    names = {"committee": fitted, "model": fitted, "i": 1, "X": X, "y": y}
+    found = eval(member, names)
+    assert found.leverage.shape[0] == len(X) and "Influence of" in str(found)
+    pytest.importorskip("matplotlib.pyplot").switch_backend("agg")
+    if y.ndim == 1:
+        from sklearn_nnci import plotting
+
+        assert len(eval(everyone, names | {"plotting": plotting})) == len(X)
+        scaled = make_scaled(fitted).fit(X, y)
+        with pytest.raises(AttributeError, match=r"has no influence.*estimators_\[i\]"):
+            scaled.influence(X, y)
 
 
 def test_searches_choose_among_committees():

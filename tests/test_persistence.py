@@ -20,7 +20,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_nnci._saved
-from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
+from sklearn_nnci import (
+    TRUSTED_TYPES,
+    MLPEnsembleRegressorCI,
+    MLPRegressorCI,
+    TransformedTargetRegressorCI,
+    exceptions,
+    make_scaled,
+)
 
 MODELS = {
     "primal": MLPRegressorCI(hidden_layer_sizes=(3,), activation="tanh", **CONVERGED),
@@ -139,6 +146,52 @@ def test_version_stamp_warns_on_a_mismatch(monkeypatch):
     with pytest.warns(exceptions.VersionMismatchWarning, match=r"0\.1\.0.*9\.9"):
         other = pickle.loads(data)
     assert not hasattr(other, "_saved_by")
+
+
+@pytest.mark.parametrize("load", ["pickle", "joblib", "skops"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_committee_of_other_versions_warns_once_at_the_line_of_the_user(
+    load, scaled, monkeypatch, tmp_path
+):
+    X, y = sine_data(n=60)
+    net = clone(MODELS["primal"])
+    model = MLPEnsembleRegressorCI(net, architectures=(None,), n_starts=3)
+    model = (make_scaled(model) if scaled else model).fit(X, y)
+    file = tmp_path / "model"
+    write, read = {
+        "pickle": (lambda: file.write_bytes(pickle.dumps(model)),
+                   lambda: pickle.loads(file.read_bytes())),
+        "joblib": (lambda: joblib.dump(model, file), lambda: joblib.load(file)),
+        "skops": (lambda: skops.io.dump(model, file),
+                  lambda: skops.io.load(file, trusted=TRUSTED_TYPES)),
+    }[load]  # fmt: skip
+    write()
+    monkeypatch.setattr(sklearn_nnci._saved, "__version__", "9.9")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        other = read()
+    (one,) = (w for w in caught if w.category is exceptions.VersionMismatchWarning)
+    assert one.filename == __file__
+    np.testing.assert_array_equal(
+        other.predict(X, return_pi=True)[1], model.predict(X, return_pi=True)[1]
+    )
+    committee = other.regressor_[-1] if scaled else other
+    for each in (committee, *committee.estimators_):
+        assert not hasattr(each, "_saved_by")
+    # A member by itself has its versions, those of now
+    data = pickle.dumps(committee.estimators_[0])
+    monkeypatch.setattr(sklearn_nnci._saved, "__version__", "9.10")
+    with pytest.warns(exceptions.VersionMismatchWarning, match=r"9\.9,.*9\.10"):
+        pickle.loads(data)
+
+
+def test_what_is_not_fitted_has_no_results_that_differ(monkeypatch):
+    saved = [pickle.dumps(one) for one in (MLPRegressorCI(), MLPEnsembleRegressorCI())]
+    monkeypatch.setattr(sklearn_nnci._saved, "__version__", "9.9")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for data in saved:
+            pickle.loads(data)
 
 
 def test_threads_share_one_fitted_model(fitted):

@@ -5,9 +5,11 @@ from dataclasses import fields
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
-from cases import CONVERGED, sine_data
+from cases import CONVERGED, SMALL, sine_data
+from scipy import sparse
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -17,13 +19,19 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OneHotEncoder,
     PowerTransformer,
     QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
 
-from sklearn_nnci import MLPRegressorCI, Prediction, TransformedTargetRegressorCI
+from sklearn_nnci import (
+    MLPRegressorCI,
+    Prediction,
+    TransformedTargetRegressorCI,
+    make_scaled,
+)
 
 NET = MLPRegressorCI(hidden_layer_sizes=(3,), activation="tanh", alpha=0.1, **CONVERGED)
 
@@ -545,6 +553,47 @@ def test_errors_name_what_is_wrong():
     assert np.isnan(found.se_mean).all()
     with pytest.raises(ValueError, match="mixes the outputs"):
         found.conf_int()
+
+
+def words():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"job": rng.choice(["dev", "qa"], 60), "age": rng.normal(size=60)})
+    return X, 30.0 + 5.0 * (X["job"] == "dev") + X["age"]
+
+
+@pytest.mark.parametrize("kind", [
+    lambda X: X, lambda X: X.astype({"job": "category"}), lambda X: X.to_numpy(),
+    pl.from_pandas, lambda X: X.to_numpy().tolist(), lambda X: X.to_numpy(str)[:, :1],
+])  # fmt: skip
+def test_a_scaler_before_the_encoder_is_told_the_right_nesting_which_works(kind):
+    X, y = words()
+    net = MLPRegressorCI(**SMALL)
+    encode = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
+    for inner in (make_pipeline(encode, net), net):
+        with pytest.raises(ValueError, match="no numbers") as error:
+            make_scaled(inner).fit(kind(X), y)
+        assert "make_pipeline(encoder, make_scaled(network))" in str(error.value)
+        assert str(error.value.__cause__) in str(error.value)
+    encode = make_column_transformer((encode, ["job"]), remainder="passthrough")
+    model = make_pipeline(encode, make_scaled(net)).fit(X, y)
+    assert model.score(X, y) > 0.9
+    model = make_pipeline(encode, StandardScaler(), net)
+    TransformedTargetRegressorCI(model, transformer=StandardScaler()).fit(X, y)
+
+
+def test_other_errors_of_fit_stay_what_they_are():
+    X, y = sine_data(n=40)
+    X[3, 0] = np.inf
+    with pytest.raises(ValueError, match="infinity") as error:
+        make_scaled(MLPRegressorCI(**SMALL)).fit(X, y)
+    assert "make_scaled" not in str(error.value)
+    with pytest.raises(ValueError, match="Cannot center sparse"):
+        make_scaled(MLPRegressorCI(**SMALL)).fit(sparse.csr_matrix(X[5:]), y[5:])
+    X, y = words()
+    for inner in (MLPRegressorCI(**SMALL), make_pipeline(MLPRegressorCI(**SMALL))):
+        with pytest.raises(ValueError, match="could not convert") as error:
+            TransformedTargetRegressorCI(inner).fit(X, y)
+        assert "make_scaled" not in str(error.value)
 
 
 def test_without_a_regressor_it_is_a_network():

@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_nnci import _lazy, exceptions
 from sklearn_nnci import _mixture as mixture
+from sklearn_nnci import _saved as saved
 from sklearn_nnci._committee import summary
 from sklearn_nnci._committee.summary import CommitteeReport
 from sklearn_nnci._committee.told import HALF, shared, watched
@@ -139,6 +140,16 @@ class CommitteeMethods(IntervalMethods, InNotebooks):
         reports, K = [one.inference_ for one in members], len(self.estimators_)
         return summary.report(reports, w, K, self._between, self._raised)
 
+    @property
+    def influence(self) -> NoReturn:
+        """Not of a committee: rows pull at each network in its own way."""
+        raise AttributeError(
+            f"{type(self).__name__} has no influence, which is of single networks. Try "
+            "committee.estimators_[i].influence(X, y), X an array as the committee saw "
+            "it, or plotting.InfluenceDisplay.from_estimator(model, X, y).frame(), "
+            "which averages over them."
+        )
+
     def diagnostics(self) -> Diagnostics:
         """Return every check over the members, then those of the committee.
 
@@ -159,6 +170,18 @@ class CommitteeMethods(IntervalMethods, InNotebooks):
         w, members = self._in_use()
         found, K = [one.diagnostics() for one in members], len(self.estimators_)
         return summary.diagnostics(found, w, K)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "estimators_" not in state:
+            return state
+        members = [saved.unstamped(one) for one in state["estimators_"]]
+        return {"_saved_by": saved.stamp(), **state, "estimators_": members}
+
+    def __setstate__(self, state):
+        """Warn of other versions once, and not once per member."""
+        saved.check(state.pop("_saved_by", None))
+        super().__setstate__(state)
 
     def _in_use(self):
         """Return the positive weights, and the members that have them."""

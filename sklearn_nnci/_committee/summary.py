@@ -157,11 +157,11 @@ def _over(checks: Sequence[Check | None], weights: np.ndarray) -> Check:
               if c.verdict != OK]  # fmt: skip
     fails = sum(share for share, _ in failed) >= HALF
     first = max(failed or [(shares[0], held[0][0])], key=lambda pair: pair[0])[1]
-    advice = f"{_told_of(len(failed), values)} {first.advice}" if fails else ""
+    told = _told_of(len(failed), values)
+    advice = f"{told}. {first.advice}" if fails else f"({told})" * bool(told)
     return Check(
         first.name, upper_median(values, shares), first.threshold,
-        first.verdict if fails else OK,
-        advice or _told_of(len(failed), values), first.warning,
+        first.verdict if fails else OK, advice, first.warning,
     )  # fmt: skip
 
 
@@ -170,7 +170,8 @@ def _told_of(n_failed: int, values: np.ndarray) -> str:
     if not n_failed:
         return ""
     worst = np.max(np.where(np.isnan(values), -np.inf, values))
-    return f"{n_failed} of {len(values)} members, the worst {worst:.3g}."
+    fail = "fails" if n_failed == 1 else "fail"
+    return f"{n_failed} of {len(values)} members {fail} this check, worst {worst:.3g}"
 
 
 def upper_median(values: np.ndarray, shares: np.ndarray) -> float:

@@ -26,6 +26,8 @@ LARGEST_AGREEING = 1.5
 # Networks expect X and y of locations and spreads around 1: no value of X, and no mean
 # of y, beyond the larger; a spread of y, and some values of X, beyond the smaller.
 SMALLEST, LARGEST = 0.1, 20.0
+# Rows below which nine more starts find nothing either.
+FEW_ROWS = 5
 # Well-determined parameters of an input that is off; how many of these are named.
 OFF, MOST_NAMED = 0.1, 10
 
@@ -111,12 +113,12 @@ def no_dof(fitted: Fitted) -> str:
 
 def nothing(fitted: Fitted) -> str:
     assert fitted.tuned is not None
-    more = ", n_restarts=9, whose starts look for curves that bend more," * (
-        fitted.tuned.n_starts == 1
-    )
+    starts = ", n_restarts=9, whose starts look for curves that bend more,"
+    other = f"{starts * (fitted.tuned.n_starts == 1)} or other features"
+    few = fitted.report.n_samples < FEW_ROWS
     return (
         "Nothing was found: the evidence for the network is not clearly above that for "
-        f"no dependence on X at all. Try more rows{more} or other features."
+        f"no dependence on X at all. Try more rows{'' if few else other}."
     )
 
 
@@ -163,11 +165,10 @@ def _scaling(fitted: Fitted) -> str:
     names = [name for name, is_apart in apart.items() if is_apart]
     if not names:
         return ""
-    also = "" if counts else " and, for y, in TransformedTargetRegressorCI"
-    return (
-        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled. Try "
-        f"StandardScaler in a pipeline{also}."
-    )
+    what = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not scaled."
+    if counts:
+        return f"{what} Try make_pipeline(StandardScaler(), network)."
+    return f"{what} Try make_scaled(network), which scales X and y."
 
 
 def step(fitted: Fitted) -> str:

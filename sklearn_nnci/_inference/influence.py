@@ -16,8 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_nnci._frames import labels, table
+from sklearn_nnci._inference.report import html_table, numbers, text_table
 from sklearn_nnci._linearized.route import LinearizedFit
 from sklearn_nnci._linearized.sandwich import leave_one_out
+
+# Rows that are printed: those that pull most.
+SHOWN = 5
 
 
 class Fields(NamedTuple):
@@ -36,7 +40,10 @@ class Fields(NamedTuple):
 
 
 class Influence(Fields):
-    """Influence of each row; nan for rows that did not train."""
+    """Influence of each row; nan for rows that did not train.
+
+    It prints as the rows of largest Cook's distance.
+    """
 
     labels: dict[str, Any] | None = None
 
@@ -69,6 +76,44 @@ class Influence(Fields):
                 of = f"y{k}" if values.ndim > 1 else ""
                 columns[(name, of) if several else name] = value
         return table(columns, **(self.labels or {}))
+
+    def __str__(self) -> str:
+        return self._title() + "\n" + text_table(self._largest())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cells = self._largest()
+        table = html_table(cells, zip(*cells.values(), strict=True))
+        return f"<p>{self._title()}</p>{table}"
+
+    def _title(self) -> str:
+        n = len(self.leverage)
+        absent = np.isnan(self.leverage).reshape(n, -1).all(axis=1).sum()
+        untrained = f" (of which {absent} did not train)" if absent else ""
+        k = len(self._first())
+        which = "by" if k == n else f"the {k} of largest"
+        return f"Influence of {n} rows{untrained}, {which} Cook's distance"
+
+    def _first(self) -> np.ndarray:
+        """Return the numbers of the rows that are printed; nan are last."""
+        outputs = int(np.prod(self.leverage.shape[1:]))
+        order = np.argsort(-self.cooks_distance, kind="stable")
+        return order[: max(SHOWN // outputs, 1)]
+
+    def _largest(self) -> dict[str, list[str]]:
+        """Return the rows that are printed as strings, named by row and output."""
+        rows, m = self._first(), int(np.prod(self.leverage.shape[1:]))
+        index = (self.labels or {}).get("index")
+        names = [f"{i if index is None else index[i]}" for i in rows]
+        if self.leverage.ndim > 1:
+            names = [f"{name} y{k}" for name in names for k in range(m)]
+        columns = self._asdict()
+        columns["cooks_distance"] = np.repeat(self.cooks_distance, m)
+        return {"": names} | {
+            name: numbers(np.reshape(values, (-1, m))[rows].ravel(), "#.4g")
+            for name, values in columns.items()
+        }
 
 
 def influence(fit: LinearizedFit, n_samples: int) -> Influence:

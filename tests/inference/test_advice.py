@@ -5,11 +5,12 @@ import pytest
 from cases import CONVERGED, sine_data, told
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from sklearn_nnci import MLPRegressorCI, TransformedTargetRegressorCI, exceptions
+from sklearn_nnci import MLPRegressorCI, exceptions, make_scaled
 
 TANH = dict(activation="tanh", random_state=0)
 
@@ -38,15 +39,40 @@ def test_a_forgotten_scaler_is_named_and_helps(what, solver):
         both = what == "X and y" and kind is exceptions.NotAtMinimumWarning
         assert kind is exceptions.WideIntervalsWarning or both
         assert f"{what} {'are' if ' and ' in what else 'is'} not scaled" in text
-        assert "StandardScaler" in text and "TransformedTargetRegressorCI" in text
-    model = TransformedTargetRegressorCI(
-        make_pipeline(StandardScaler(), net), transformer=StandardScaler()
-    )
+        assert "Try make_scaled(network), which scales X and y." in text
+    model = make_scaled(net)
     assert exceptions.WideIntervalsWarning not in told(model, X, y)
     assert model.score(X_test, y_test) > 0.85
     pi = model.predict(X_test, return_pi=True)[1]
     inside = np.mean((pi[:, 0] <= y_test) & (y_test <= pi[:, 1]))
     assert inside > 0.9 and np.median(np.diff(pi)) < 2.0 * np.std(y_test)
+
+
+def test_a_raw_y_that_is_quiet_has_the_warning_of_scikit_learn():
+    """As doc/guide/scaling.md says: intervals may be just below the threshold."""
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    X, X_test, y, y_test = train_test_split(X, 1000.0 * y, random_state=0)
+    net = MLPRegressorCI(max_iter=2000, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        net.fit(X, y)
+    assert net.inference_.warnings == ()
+    scaled = make_scaled(clone(net).set_params(alpha=30.0)).fit(X, y)
+    assert scaled.score(X_test, y_test) > 0.3 > 0.15 > net.score(X_test, y_test)
+    width = [np.diff(m.predict(X_test, return_pi=True)[1]) for m in (scaled, net)]
+    assert np.median(width[0]) < 0.8 * np.median(width[1])
+
+
+def test_counts_are_sent_to_a_scaler_of_x_alone_and_it_helps():
+    rng = np.random.default_rng(0)
+    X = 1e4 * rng.normal(size=(400, 3))
+    y = rng.poisson(np.exp(1.0 + 0.5 * X[:, 0] / 1e4)).astype(float)
+    net = MLPRegressorCI(
+        hidden_layer_sizes=(5,), loss="poisson", solver="lbfgs", **TANH
+    )
+    text = " ".join(told(clone(net), X, y).values())
+    assert "X is not scaled. Try make_pipeline(StandardScaler(), network)." in text
+    assert "make_scaled" not in text
+    assert told(make_pipeline(StandardScaler(), net), X, y) == {}
 
 
 def test_wide_intervals_of_scaled_data_get_narrow_under_a_larger_alpha():

@@ -36,6 +36,22 @@ def test_nothing_found_by_one_start_is_found_by_more():
     assert error(net, X, mean) < 0.1 and covered(net, X, mean) > 0.9
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_handful_of_rows_is_sent_to_more_rows_alone_which_help(n):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (60, 1))
+    y = np.sin(1.5 * X[:, 0]) + 0.05 * rng.normal(size=60)
+    net = MLPRegressorCI(hidden_layer_sizes=(5,), **TUNED)
+    for restarts in (0, 9):  # which find nothing either
+        few = net.set_params(n_restarts=restarts)
+        text = told(few, X[:n], y[:n])[exceptions.WideIntervalsWarning]
+        assert "at all. Try more rows.\nSee" in text
+    net.set_params(n_restarts=0)
+    text = told(net, X[:5], rng.normal(size=5))[exceptions.WideIntervalsWarning]
+    assert "n_restarts=9" in text and "other features" in text
+    assert exceptions.WideIntervalsWarning not in told(net, X, y)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_found_in_noise_and_more_rows_or_features_help(seed):
     rng = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 """Influence, leave-one-out and the parameters, against statsmodels and refits."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from cases import CONVERGED, sine_data
@@ -77,6 +78,44 @@ def test_a_row_that_only_it_explains_scores_minus_infinity():
     model = at_the_optimum(X, y, covariance="least_squares")
     assert model.loo_score(X, y) == -np.inf
     assert np.isinf(model.influence(X, y).loo_residuals[7])
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_it_prints_as_the_rows_of_largest_cooks_distance(m):
+    X, y, _ = data(m=m)
+    frame = pd.DataFrame(X, index=[f"row {i}" for i in range(len(X))])
+    found = at_the_optimum(X, y, covariance="least_squares").influence(frame, y)
+    title, head, *lines = str(found).splitlines()
+    k = 5 if m == 1 else 2
+    assert title == f"Influence of 50 rows, the {k} of largest Cook's distance"
+    assert head.split() == list(found._fields)
+    first = found.to_frame().iloc[np.argsort(found.cooks_distance)[::-1][:k]]
+    shown = pd.Series(lines).str.extract(r"^ *(row \d+)(?: y(\d))?  +(.*)$")
+    assert list(dict.fromkeys(shown[0])) == list(first.index) and len(lines) == k * m
+    for label, output, cells in shown.itertuples(index=False):
+        row = first.loc[label]
+        if m == 2:
+            row = [row[name, f"y{output}"] for name in found._fields[:4]]
+            row.append(first.loc[label, ("cooks_distance", "")])
+        np.testing.assert_allclose([float(c) for c in cells.split()], row, rtol=1e-3)
+    assert repr(found) == str(found)
+    html = found._repr_html_()
+    assert title in html and html.count("<tr>") == k * m + 1
+
+
+def test_what_is_printed_says_which_rows_did_not_train_and_of_few_shows_all():
+    X, y = sine_data(n=60)
+    net = MLPRegressorCI(early_stopping=True, random_state=0, max_iter=50).fit(X, y)
+    found = net.influence(X, y)
+    title, *lines = str(found).splitlines()
+    absent = np.isnan(found.leverage).sum()
+    assert f"(of which {absent} did not train), the 5 of" in title and absent > 0
+    assert "nan" not in str(lines)
+    linear = MLPRegressorCI(hidden_layer_sizes=(), **CONVERGED)
+    few = linear.fit(X[:4], y[:4]).influence(X[:4], y[:4])
+    assert str(few).startswith("Influence of 4 rows, by Cook's distance\n")
+    distances = [float(line.split()[-1]) for line in str(few).splitlines()[2:]]
+    assert len(distances) == 4 and distances == sorted(distances, reverse=True)
 
 
 def test_search_by_leave_one_out_score():
