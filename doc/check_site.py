@@ -1,9 +1,10 @@
 """Look at the built site in a browser: ``make doc-check``, after ``make doc``.
 
-Every page: no error in the console, no link or image of the site that is missing.
-Search finds what it should. Main pages: nothing wider than a phone, and in the dark
-theme no text without contrast. Screenshots of some are left in doc/_build/screenshots,
-to be looked at. Needs selenium, and Chromium with its driver (Debian: chromium-driver).
+Every page: no error in the console, no link or image of the site that is missing, and
+nothing cut off on a phone or a small screen. Search finds what it should. Main pages:
+in the dark theme no text without contrast. Screenshots of some are left in
+doc/_build/screenshots, to be looked at. Needs selenium, and Chromium with its driver
+(Debian: chromium-driver).
 """
 
 import argparse
@@ -66,14 +67,35 @@ FLAGS = (
 MISSING_IMAGES = """
 return [...document.images].filter(i => i.complete && i.src && !i.naturalWidth)
   .map(i => i.src)"""
-# What sticks out is named, but for what scrolls inside of something.
-OVERFLOW = """
-const wide = document.documentElement.scrollWidth - window.innerWidth;
-if (wide <= 1) return [];
-const out = [...document.querySelectorAll('article *, header *, footer *')]
-  .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
-  .slice(0, 3).map(e => e.tagName + '.' + e.className);
-return [wide + ' px too wide', ...out]"""
+# Text, pictures and tables that end beyond the screen, but for those in a box of the
+# page that scrolls by itself (code, tables). The theme's box of the whole article
+# scrolls as well, which hides from the document's width that text is cut off.
+CUT_OFF = """
+const edge = arguments[0] + 1, found = [];
+const places = 'article, header, footer, .bd-sidebar-primary, .bd-sidebar-secondary';
+const scrolls = e => {
+  for (; e && !e.matches(places); e = e.parentElement)
+    if (/auto|scroll/.test(getComputedStyle(e).overflowX)
+        && e.getBoundingClientRect().right <= edge) return true;
+  return false; };
+const look = (box, e, what) => {
+  if (box.width && box.height && box.right > edge
+      && getComputedStyle(e).visibility != 'hidden' && !scrolls(e)
+      && !e.closest('.visually-hidden'))
+    found.push(Math.round(box.right - edge) + ' px: ' + e.tagName + '.' + e.className
+      + ' ' + what.trim().slice(0, 30)); };
+for (const part of document.querySelectorAll(places)) {
+  const range = document.createRange();
+  const walk = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walk.nextNode());) {
+    if (!node.data.trim()) continue;
+    range.selectNodeContents(node);
+    look(range.getBoundingClientRect(), node.parentElement, node.data);
+  }
+  for (const e of part.querySelectorAll('img, svg, table, pre, .admonition, .sd-card'))
+    look(e.getBoundingClientRect(), e, '');
+}
+return [...found.slice(0, 3), ...(found[3] ? [found.length + ' in all'] : [])]"""
 # Text whose colour is too near to the first background that is not transparent.
 LOW_CONTRAST = """
 const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
@@ -196,13 +218,13 @@ def console_and_images(driver, address, names):
             yield f"{name}: missing image {image}"
 
 
-def too_wide(driver, address, names):
-    look_like(driver, PHONE)
+def cut_off(driver, address, names, size):
+    look_like(driver, size)
     for name in names:
         driver.get(address + name)
-        found = driver.execute_script(OVERFLOW)
+        found = driver.execute_script(CUT_OFF, size[0])
         if found:
-            yield f"{name}: on a phone {', '.join(found)}"
+            yield f"{name}: {size[0]} px wide, beyond it by {', '.join(found)}"
 
 
 def dark_on_dark(driver, address, names):
@@ -286,7 +308,8 @@ def main():
                 *(f"{name} does not exist" for name in MAIN if name not in pages),
                 *broken_links(pages),
                 *console_and_images(driver, address, pages),
-                *too_wide(driver, address, main_pages),
+                *cut_off(driver, address, pages, PHONE),
+                *cut_off(driver, address, pages, DESKTOP),
                 *dark_on_dark(driver, address, main_pages),
                 *not_found(driver, address),
             ]

@@ -10,6 +10,7 @@ Mostly there is no warning where a network is a *little* too small: silence is n
 # %%
 # Two tanh units can follow the bump, but not the slope beside it. ``fit`` says so.
 
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -20,8 +21,7 @@ from sklearn_nnci.exceptions import InferenceWarning, MisfitWarning
 from sklearn_nnci.metrics import coverage_score
 from sklearn_nnci.plotting import PredictionIntervalDisplay
 
-rng = np.random.default_rng(0)
-x = np.linspace(-1.95, 1.95, 200)
+rng, x = np.random.default_rng(0), np.linspace(-1.95, 1.95, 200)
 
 
 def bump(x):
@@ -40,7 +40,7 @@ def fitted(X, curve, noise, **parameters):
 
 X, noise = rng.uniform(-2, 2, (300, 1)), rng.normal(0, 0.3, 300)
 small, caught, covered = fitted(X, bump, noise, hidden_layer_sizes=(2,))
-print(f"{covered:.0%} covered. {caught[0].category.__name__}: {caught[0].message}")
+print(textwrap.fill(f"{covered:.0%} covered. MisfitWarning: {caught[0].message}", 80))
 
 # %%
 # The cure is what the message says: more units, several starts, and the evidence.
