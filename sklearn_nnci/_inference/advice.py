@@ -26,8 +26,8 @@ LARGEST_AGREEING = 1.5
 # Networks expect X and y of locations and spreads around 1: no value of X, and no mean
 # of y, beyond the larger; a spread of y, and some values of X, beyond the smaller.
 SMALLEST, LARGEST = 0.1, 20.0
-# Rows below which nine more starts find nothing either: of sines that one had not found,
-# nine found 1 of 46 in 6 to 10 rows, 4 of 16 in 12, and 11 of 15 in 15.
+# Rows below which nine more starts find nothing either: of sines that one had missed,
+# they found 1 of 46 in 6 to 10 rows, 4 of 16 in 12, and 11 of 15 in 15.
 FEW_ROWS = 11
 # Well-determined parameters of an input that is off; how many of these are named.
 OFF, MOST_NAMED = 0.1, 10
@@ -230,10 +230,12 @@ def misfit(fitted: Fitted) -> str:
         own = "" if fitted.tuned else "regularization='evidence', "
         tries += f", {own}MLPEnsembleRegressorCI"
     head, _, last = tries.rpartition(", ")
+    unscaled = "" if fitted.tuned else _scaling(fitted)
     return (
         "The residuals contain a curve that no small change of the weights follows "
         f"(White's test, F = {found.statistic:.3g}, p = {found.p_value:.1g}): {what}, "
-        "and intervals of the mean may be too narrow. Try "
+        f"and intervals of the mean may be too narrow. {unscaled}"
+        f"{' If that is not enough, try ' if unscaled else 'Try '}"
         f"{f'{head} or {last}' if head else last}."
     )
 

@@ -47,7 +47,7 @@ def test_a_handful_of_rows_is_sent_to_more_rows_alone_which_help(n):
         text = told(few, X[:n], y[:n])[exceptions.WideIntervalsWarning]
         assert "at all. Try more rows.\nSee" in text
     net.set_params(n_restarts=0)
-    text = told(net, X[:5], rng.normal(size=5))[exceptions.WideIntervalsWarning]
+    text = told(net, X[:11], rng.normal(size=11))[exceptions.WideIntervalsWarning]
     assert "n_restarts=9" in text and "other features" in text
     assert exceptions.WideIntervalsWarning not in told(net, X, y)
 
