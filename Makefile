@@ -12,7 +12,7 @@ ACTIONLINT ?= $(BUILD)/actionlint
 .PHONY: test-nightly test-libraries workflows actionlint dist wheel-test
 .PHONY: release-check pre-commit
 .PHONY: help demo test test-oldest test-newest check lint types coverage study tuned
-.PHONY: minima noise counts published rivals benchmarks jacobian limits memory scaling cluster
+.PHONY: minima noise counts published rivals benchmarks jacobian limits memory rows scaling cluster
 .PHONY: workers doc doc-check serving clean
 
 help:  ## list the targets
@@ -166,7 +166,7 @@ counts: .venv/installed  ## prediction intervals of counts (a quarter of an hour
 published: .venv/installed  ## settings of three published studies (ten minutes)
 	$(BIN)/python benchmarks/coverage/published.py
 
-benchmarks: jacobian limits memory scaling serving workers  ## every figure of speed and memory (an hour)
+benchmarks: jacobian limits memory rows scaling serving workers  ## every figure of speed and memory (an hour)
 
 jacobian: .venv/installed  ## analytic against numerical Jacobians
 	$(BIN)/pip install --quiet numdifftools
@@ -178,6 +178,9 @@ limits: .venv/installed  ## speed beside the machine's, the parent's and other l
 
 memory: .venv/installed  ## memory that inference adds
 	$(BIN)/python benchmarks/speed/memory.py
+
+rows: .venv/installed  ## what the inference of a default network costs with many rows
+	$(BIN)/python benchmarks/speed/rows.py
 
 scaling: .venv/installed  ## time and memory against rows and parameters, and a picture
 	$(BIN)/python benchmarks/speed/scaling.py

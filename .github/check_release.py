@@ -1,12 +1,14 @@
 """Is this tag the release that the files tell of? ``make release-check TAG=v1.2.3``.
 
 Version, changelog and citation have to name it, the latter two with the same day, and
-the README has to install it.
+the README and the first pages of the documentation have to install it.
 """
 
 import re
 import sys
 from pathlib import Path
+
+INSTALL = "README.md", "doc/index.md", "doc/start.md"
 
 
 def found(pattern: str, path: Path) -> str:
@@ -28,10 +30,10 @@ def faults(root: Path, tag: str) -> list[str]:
         f"CHANGELOG.md has no heading '## {version} (year-month-day)'": bool(day),
         f"CITATION.cff has date-released {cited_day!r}, not {day!r}": cited_day == day,
         f"{version} is a version of development": "dev" not in version,
-        "README.md says that it is not on PyPI": not found(
-            "(not on PyPI)", root / "README.md"
-        ),
     }
+    for page in INSTALL:
+        told = found("(not on PyPI)", root / page)
+        checks[f"{page} says that it is not on PyPI"] = not told
     return [fault for fault, fine in checks.items() if not fine]
 
 

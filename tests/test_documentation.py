@@ -231,3 +231,16 @@ def test_the_readme_compares_by_the_figures_of_the_study():
     lines = [line for line in table.splitlines() if line.startswith("|")]
     assert len(lines) > 10
     assert set(lines) <= set(study.splitlines())
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "doc/guide/questions.md", "doc/scale.md"]
+)
+def test_what_many_rows_cost_is_said_as_measured(page):
+    rows = (ROOT / "benchmarks" / "results" / "rows.md").read_text("utf-8")
+    text = (ROOT / page).read_text("utf-8")
+    for network in ("30 units, p = 661", "100 units, p = 2201"):
+        measured = rf"{network}, n = 500000: .+? \| (\d+\.?\d*) (?:s|MB) "
+        costs = [round(float(cost)) for cost in re.findall(measured, rows)]
+        assert len(costs) == 2
+        assert all(re.search(rf"\b{cost}\b", text) for cost in costs), costs

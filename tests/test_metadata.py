@@ -55,6 +55,8 @@ def built(installed):
 def test_the_version_is_one(installed):
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert installed.version == sklearn_nnci.__version__ == str(citation["version"])
+    questions = (ROOT / "doc" / "guide" / "questions.md").read_text("utf-8")
+    assert f"  version = {{{citation['version']}}},\n" in questions
     assert "version" not in PROJECT["project"]
     assert citation["license"] == PROJECT["project"]["license"]
 

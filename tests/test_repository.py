@@ -135,7 +135,9 @@ def test_contributing_names_every_room():
 @pytest.fixture
 def released(tmp_path):
     """The files of a release, as they should be."""
-    (tmp_path / "README.md").write_text("pip install sklearn-nnci\n")
+    (tmp_path / "doc").mkdir()
+    for name in ("README.md", "doc/index.md", "doc/start.md"):
+        (tmp_path / name).write_text("pip install sklearn-nnci\n")
     for name in ("CHANGELOG.md", "CITATION.cff", "sklearn_nnci/_version.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -175,6 +177,7 @@ def test_a_release_has_one_version_and_one_day(released):
         ("CITATION.cff", "^date.*\n", "", "date-released ''"),
         ("CHANGELOG.md", r"\(2030-01-31\)", "(unreleased)", "no heading"),
         ("README.md", "pip", "It is not on PyPI yet. pip", "not on PyPI"),
+        ("doc/start.md", "pip", "It is not on PyPI yet. pip", "start.md says"),
     ],
 )
 def test_what_a_release_lacks_is_told(released, file, pattern, replacement, told):

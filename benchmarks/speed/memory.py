@@ -62,22 +62,26 @@ def mapped_rows(directory, n, d):
     return X, np.sin(X.sum(axis=1) / np.sqrt(d)) + 0.1 * rng.standard_normal(n)
 
 
-def worker(n, q, sizes):
-    """Print what inference on `n` rows and `q` predictions cost, as JSON."""
+def worker(n, q, sizes, default):
+    """Print what inference on `n` rows and `q` predictions cost, as JSON.
+
+    The network is relu with `covariance="auto"` if `default`, as ours are unless told
+    otherwise; else tanh with the bayesian formula at a given noise.
+    """
     d, *hidden = sizes
+    activation = "relu" if default else "tanh"
+    options = {} if default else {"covariance": "bayesian", "noise": 0.01}
     with tempfile.TemporaryDirectory() as directory:
         X, y = mapped_rows(directory, n, d)
-        net = MLPRegressor(hidden_layer_sizes=hidden, activation="tanh", random_state=0)
-        net.set_params(max_iter=5).fit(X[:TRAINED], y[:TRAINED])
+        net = MLPRegressor(hidden_layer_sizes=hidden, activation=activation)
+        net.set_params(max_iter=5, random_state=0).fit(X[:TRAINED], y[:TRAINED])
         for start in range(0, n, BLOCK):
             net.predict(X[start : start + BLOCK])
         Q = np.random.default_rng(1).standard_normal((q, d))
         net.predict(Q)
         release()
         base, start = status("VmRSS"), process_time()
-        est = MLPRegressorCI.from_estimator(
-            net, X, y, covariance="bayesian", noise=0.01
-        )
+        est = MLPRegressorCI.from_estimator(net, X, y, **options)
         fitted = process_time()
         est.predict(Q, return_ci=True)
         predicted = process_time()
@@ -92,10 +96,10 @@ def worker(n, q, sizes):
     print(json.dumps(costs))
 
 
-def measured(n, q, sizes, turns=1):
+def measured(n, q, sizes, turns=1, default=False):
     """Return {name: one value per process} of `worker`; `sizes` are d and hidden."""
     command = [sys.executable, "-W", "ignore", __file__, "--worker"]
-    command.append(json.dumps([n, q, sizes]))
+    command.append(json.dumps([n, q, sizes, default]))
     runs = [json.loads(subprocess.check_output(command)) for _ in range(turns)]
     return {name: [run[name] for run in runs] for name in runs[0]}
 
