@@ -65,6 +65,7 @@ def test_there_are_blocks():
 
 # scikit-learn 1.7 says so of the class of MAPIE 1.1 that is a page's.
 @pytest.mark.filterwarnings("ignore:.*__sklearn_tags__:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # NumPy 1.24
 # Pages of warnings are run, with what they warn of, by tests/test_warning_pages.py.
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.parent.name != "warnings"], ids=name
