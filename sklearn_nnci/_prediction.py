@@ -10,7 +10,7 @@ from sklearn_nnci import _frames as frames
 from sklearn_nnci._critical import check_keywords, check_levels, check_simultaneous
 from sklearn_nnci._inference import counts
 from sklearn_nnci._inference.error_law import reach
-from sklearn_nnci._inference.report import html_table, numbers, text_table
+from sklearn_nnci._inference.report import numbers, text_table, titled_html
 from sklearn_nnci._prediction_rows import PredictionRows
 
 # Predictions that are printed, the level of their intervals, what is left out.
@@ -288,9 +288,7 @@ class Prediction(PredictionRows):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cells = self._first_rows()
-        table = html_table(cells, zip(*cells.values(), strict=True))
-        return f"<p>{self._title()}</p>{table}"
+        return titled_html(self._title(), self._first_rows())
 
     def _title(self) -> str:
         n, flagged = len(self.mean), self.extrapolates

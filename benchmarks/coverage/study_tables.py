@@ -55,12 +55,16 @@ quadrature; near spread: the same over the starts that are hard to tell from the
 
 def read(folder):
     """Return the rows kept so far."""
-    path = folder / "study.csv"
+    return rows_of(folder / "study.csv", TEXT)
+
+
+def rows_of(path, text):
+    """Return the rows of a file: texts in columns of these names, else numbers."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
         return [
-            {k: v if k in TEXT else float(v or "nan") for k, v in row.items()}
+            {k: v if k in text else float(v or "nan") for k, v in row.items()}
             for row in csv.DictReader(file)
         ]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from study_tables import rows_of
 
 TEXT = "data", "method", "error"
 FIELDS = [
@@ -43,13 +44,7 @@ more than chance would have it (95 %, Student). All: over the data sets that it 
 
 def read(path):
     """Return the rows kept so far."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            {k: v if k in TEXT else float(v or "nan") for k, v in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    return rows_of(path, TEXT)
 
 
 def append(path, records):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_nnci._frames import labels, table
-from sklearn_nnci._inference.report import html_table, numbers, text_table
+from sklearn_nnci._inference.report import numbers, text_table, titled_html
 from sklearn_nnci._linearized.route import LinearizedFit
 from sklearn_nnci._linearized.sandwich import leave_one_out
 
@@ -83,9 +83,7 @@ class Influence(Fields):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cells = self._largest()
-        table = html_table(cells, zip(*cells.values(), strict=True))
-        return f"<p>{self._title()}</p>{table}"
+        return titled_html(self._title(), self._largest())
 
     def _title(self) -> str:
         n = len(self.leverage)

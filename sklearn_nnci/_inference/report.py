@@ -237,6 +237,11 @@ def html_table(head: Iterable[str], rows: Iterable[Iterable[str | Link]]) -> str
     return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
+def titled_html(title: str, columns: Mapping[str, list[str]]) -> str:
+    """Return named columns of strings as an HTML table below a title."""
+    return f"<p>{title}</p>{html_table(columns, zip(*columns.values(), strict=True))}"
+
+
 def text_table(columns: Mapping[str, list[str]]) -> str:
     """Return named columns of strings as aligned text."""
     aligned = []

@@ -9,7 +9,7 @@ from scipy import stats
 
 from sklearn_nnci import _critical as critical
 from sklearn_nnci._frames import table
-from sklearn_nnci._inference.report import html_table, numbers, text_table
+from sklearn_nnci._inference.report import numbers, text_table, titled_html
 
 # Estimates that are printed, and the level of their intervals.
 SHOWN, LEVEL = 12, 0.95
@@ -201,9 +201,7 @@ class Estimates:
         return f"{self._title()}\n{text_table(self._cells())}"
 
     def _repr_html_(self) -> str:
-        cells = self._cells()
-        table = html_table(cells, zip(*cells.values(), strict=True))
-        return f"<p>{self._title()}</p>{table}"
+        return titled_html(self._title(), self._cells())
 
     def _title(self) -> str:
         first = f", the first {SHOWN}" if len(self) > SHOWN else ""

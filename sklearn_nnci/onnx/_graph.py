@@ -49,6 +49,11 @@ class Graph:
         self.container.add_node(kind, names, [out], name=title, **attributes)
         return out
 
+    def returns(self, value: str, variable: Any) -> None:
+        """Make a value that of a `variable` that the operator returns."""
+        title = self.scope.get_unique_operator_name("Identity")
+        self.container.add_node("Identity", value, variable.full_name, name=title)
+
     def sum_of(self, values: Sequence[str]) -> str:
         """Return the sum of some values."""
         total = values[0]

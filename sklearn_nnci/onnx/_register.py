@@ -158,10 +158,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
                 "se_obs is not known: y were no counts. Try outputs=('mean', "
                 "'se_mean')."
             )
-        container.add_node(
-            "Identity", g.cast(value, given), variable.full_name,
-            name=scope.get_unique_operator_name("Identity"),
-        )  # fmt: skip
+        g.returns(g.cast(value, given), variable)
 
 
 def _precision(members: list[Fitted], given: Any, inference: bool) -> Any:
@@ -197,10 +194,7 @@ def convert_target(scope: Any, operator: Any, container: Any) -> None:
             value = g.op("Add", g.op("Mul", value, a), origin)
         elif variable.raw_name != "extrapolates":
             value = g.op("Mul", value, np.abs(a))
-        container.add_node(
-            "Identity", value, variable.full_name,
-            name=scope.get_unique_operator_name("Identity"),
-        )  # fmt: skip
+        g.returns(value, variable)
 
 
 ALIASES = {
